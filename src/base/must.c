@@ -1,0 +1,11 @@
+#include "base/must.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+_Noreturn void must_fail(const char *file, int line, const char *what)
+{
+    fprintf(stderr, "leat: bug: %s:%d: %s does not hold\n", file, line, what);
+    fflush(stderr);
+    abort();
+}

@@ -1,0 +1,23 @@
+/* Numbers in text, to the letter as Redis reads and writes them. */
+#ifndef LEAT_BASE_NUM_H
+#define LEAT_BASE_NUM_H
+
+#include "base/bytes.h"
+
+/* Strict: optional '-', digits without leading zeros (but "0"), whole range, nothing else. */
+bool num_parse_i64(struct bytes text, int64_t *ret);
+bool num_parse_u64(struct bytes text, uint64_t *ret);
+/* Decimal, hex or exponent form, inf/-inf/+inf/infinity in any case; no space, no NaN, whole text. */
+bool num_parse_double(struct bytes text, double *ret);
+/* As num_parse_double, but into the 80-bit type that INCRBYFLOAT computes with; at most 255 bytes. */
+bool num_parse_long_double(struct bytes text, long double *ret);
+
+enum { NUM_I64_MAX = 21, NUM_DOUBLE_MAX = 5 * 1024 };
+/* Each returns the length written, no terminator. */
+size_t num_format_i64(char *out, int64_t n); /* out holds NUM_I64_MAX */
+/* %.17g, integers without an exponent where Redis writes them so, "inf", "-inf", "nan": scores. */
+size_t num_format_double(char *out, double d); /* out holds 128 */
+/* %.17Lf with trailing zeros cut: INCRBYFLOAT, HINCRBYFLOAT. out holds NUM_DOUBLE_MAX */
+size_t num_format_long_double(char *out, long double d);
+
+#endif
