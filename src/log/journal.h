@@ -1,0 +1,94 @@
+/* The journal: one ordered sequence of records on disk, written in batches.
+ *
+ *   loop thread                       syncer thread
+ *   journal_begin .. journal_end      one batch at a time: write, then (always) sync
+ *   journal_flush (end of turn)  -->  wakes the loop through journal_wake_fd
+ *   journal_covered              <--  position up to which replies may leave
+ *
+ * A position counts bytes of records ever appended to this history; a record's position is the one
+ * after its last byte, so `covered >= position` means the record is safe under the sync policy:
+ * on disk under `always`, in a completed write to the file under `everysec` and `no`.
+ * Bytes of one turn are one batch or more, but what was appended between two calls of
+ * journal_flush() that a caller marked as one unit is never split: a batch counts whole or not at
+ * all. The byte format stands in docs/format.md and is checked on the way in; nothing read from
+ * disk is asserted on. This module knows no command. */
+#ifndef LEAT_LOG_JOURNAL_H
+#define LEAT_LOG_JOURNAL_H
+
+#include "base/buf.h"
+
+struct journal;
+struct file_layer; /* log/file.h */
+
+enum journal_sync { JOURNAL_SYNC_ALWAYS, JOURNAL_SYNC_EVERYSEC, JOURNAL_SYNC_NO };
+
+struct journal_options {
+    const char *dir;                /* made if absent, mode 0700; locked by one process */
+    enum journal_sync sync;
+    size_t segment_bytes;           /* 0: the default, 64 MB */
+    size_t unsynced_bytes_max;      /* 0: the default, 64 MB; see journal_is_full */
+    const struct file_layer *files; /* NULL: the real one */
+    /* Called by journal_open for each record in order, before it returns. A negative result stops
+     * the open: the record's content could not be understood. */
+    int (*replay)(void *arg, struct bytes record, uint64_t position);
+    /* Called by journal_open now and then with bytes done and in all; may be NULL. */
+    void (*progress)(void *arg, uint64_t done, uint64_t total);
+    /* Called by journal_open when a torn tail was cut (saved aside in `saved_as`); may be NULL. */
+    void (*torn)(void *arg, const char *file, uint64_t offset, uint64_t len, const char *saved_as);
+    void *arg;
+};
+
+struct journal_error {
+    int code;       /* negative errno, or -EBADMSG for damage, -EBUSY when locked */
+    char text[512]; /* one sentence: file, offset, what, and the remedy */
+};
+
+/* Replays what is there and gets ready to append. On failure *ret_j is untouched. */
+int journal_open(const struct journal_options *options, struct journal_error *ret_error,
+                 struct journal **ret_j);
+/* Commits and syncs what was appended, writes the idle marker, frees. NULL is fine. */
+void journal_close(struct journal *j);
+
+/* May a change of at most `bytes` be accepted? 0, or -ENOSPC / the negative error that keeps the
+ * next segment from being prepared. `shrinking` changes (deletes, trims, expiry) may use the
+ * reserve. journal_refusal() then says why in words for the client. */
+int journal_admit(struct journal *j, size_t bytes, bool shrinking);
+const char *journal_refusal(const struct journal *j);
+
+/* The buffer to append exactly one record's bytes to; then journal_end() returns its position. */
+struct buf *journal_begin(struct journal *j);
+uint64_t journal_end(struct journal *j);
+/* Position of the last record appended. */
+uint64_t journal_head(const struct journal *j);
+
+/* End of a loop turn: hands over what was gathered. Never waits for the disk under `always`. */
+void journal_flush(struct journal *j);
+/* Everything up to here is safe under the policy. Cheap; any number of calls per turn. */
+uint64_t journal_covered(const struct journal *j);
+/* What was really synced, whatever the policy (WAITAOF). */
+uint64_t journal_synced(const struct journal *j);
+/* Blocks until covered >= position or failure: for shutdown and tests only. */
+int journal_wait(struct journal *j, uint64_t position);
+/* An eventfd that becomes readable when covered has advanced or the journal failed; the owner
+ * reads it empty. Owned by the journal. */
+int journal_wake_fd(const struct journal *j);
+/* More bytes wait for the disk than unsynced_bytes_max: stop reading from writers. */
+bool journal_is_full(const struct journal *j);
+/* NULL, or why a write or sync failed: acknowledge nothing more, say so and exit. Never retried. */
+const char *journal_failure(const struct journal *j);
+
+void journal_set_sync(struct journal *j, enum journal_sync sync);
+
+struct journal_stats {
+    uint64_t bytes;           /* of all segments in use */
+    uint64_t batches;         /* written since the start */
+    uint64_t records;         /* appended since the start */
+    uint64_t replayed;        /* records replayed at the start */
+    int64_t replay_us;
+    int64_t sync_us_p50, sync_us_p99, sync_us_max;
+    uint64_t segments;
+    bool pending_sync;        /* bytes written but not synced */
+};
+void journal_stats(struct journal *j, struct journal_stats *ret);
+
+#endif
