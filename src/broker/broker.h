@@ -1,0 +1,50 @@
+/* The broker as its server sees it: sessions in, commands in, bytes out by the sessions' outboxes.
+ * No socket, no clock of its own. One thread, the one that made it. */
+#ifndef LEAT_BROKER_BROKER_H
+#define LEAT_BROKER_BROKER_H
+
+#include "broker/session.h"
+#include "broker/settings.h"
+
+struct broker;
+struct journal;
+
+struct broker_options {
+    const struct settings *settings; /* copied; CONFIG SET changes the copy */
+    int64_t (*now_us)(void);         /* Unix time */
+    int64_t (*monotonic_us)(void);
+    /* CONFIG SET of a setting that the server itself must act on; may be NULL. */
+    void (*on_setting)(void *arg, const char *name);
+    /* SHUTDOWN: the server stops cleanly. */
+    void (*on_shutdown)(void *arg);
+    void *arg;
+};
+
+/* Opens the journal and replays it. NULL with *ret_error (mem_free it) when it cannot. */
+struct broker *broker_new(const struct broker_options *options, char **ret_error);
+/* Closes the journal; sessions must be closed before. */
+void broker_free(struct broker *b);
+struct journal *broker_journal(struct broker *b);
+struct settings *broker_settings(struct broker *b);
+
+/* The session is the broker's; its outbox is filled by the broker and emptied by the server. */
+struct session *broker_session_open(struct broker *b, const struct session_port *port, void *owner,
+                                    void (*on_dirty)(void *owner), int fd, const char *address,
+                                    const char *local, unsigned flags);
+void broker_session_close(struct broker *b, struct session *s);
+
+/* Runs one command; argv lives until the return. The reply is in the outbox (gated). False: the
+ * session cannot take more input now (blocked, paused or closing): stop feeding until
+ * port->resume. */
+bool broker_exec(struct broker *b, struct session *s, size_t argc, const struct bytes *argv);
+/* A protocol error: replies it and closes after it. */
+void broker_protocol_error(struct broker *b, struct session *s, const char *text);
+
+/* Begin and end of a loop turn: takes the time; runs what is due (expiry within its budget, block
+ * timeouts, woken clients); hands the journal what was gathered. */
+void broker_turn_begin(struct broker *b);
+void broker_turn_end(struct broker *b);
+/* Milliseconds until broker_turn_begin has something to do by itself; -1: never. */
+int64_t broker_next_due_ms(const struct broker *b);
+
+#endif

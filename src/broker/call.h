@@ -1,0 +1,93 @@
+/* One command under way, as its handler sees it: arguments in, reply and effects out. */
+#ifndef LEAT_BROKER_CALL_H
+#define LEAT_BROKER_CALL_H
+
+#include "base/arena.h"
+#include "broker/command.h"
+#include "broker/effects.h"
+#include "broker/session.h"
+#include "resp/writer.h"
+
+struct broker;
+
+struct call {
+    struct broker *broker;
+    struct session *session;
+    const struct command *cmd; /* the subcommand where there is one */
+    size_t argc;               /* with the command's name */
+    const struct bytes *argv;  /* live until the effects are drained */
+    struct resp_writer *reply;
+    struct effects *fx;
+    struct keyspace *ks;
+    struct arena *arena; /* until the end of the turn */
+    int db;              /* the session's */
+    int64_t now_ms;      /* Unix time, the same for the whole call (and for a whole EXEC) */
+    bool in_exec;        /* inside EXEC: nothing may block */
+};
+
+/* ---- Reading ---- */
+
+/* The key, or NULL when it is absent or expired. The reply will wait for the key's last write. */
+struct key *call_read(struct call *c, struct bytes name);
+struct key *call_read_in(struct call *c, int db, struct bytes name);
+/* The same before a write: an expired key is deleted first, as an effect of its own. */
+struct key *call_write(struct call *c, struct bytes name);
+struct key *call_write_in(struct call *c, int db, struct bytes name);
+/* False, with WRONGTYPE replied, when the key is of another type; else *ret_key may be NULL. */
+bool call_read_typed(struct call *c, struct bytes name, enum key_type type, struct key **ret_key);
+bool call_write_typed(struct call *c, struct bytes name, enum key_type type,
+                      struct key **ret_key);
+/* The reply depends on everything written so far (KEYS, SCAN, DBSIZE, RANDOMKEY). */
+void call_depends_on_all(struct call *c);
+
+/* ---- Arguments; each replies the error and returns false when it does not fit ---- */
+
+bool call_int(struct call *c, struct bytes arg, int64_t *ret); /* "value is not an integer ..." */
+bool call_int_range(struct call *c, struct bytes arg, int64_t min, int64_t max, const char *error,
+                    int64_t *ret);
+bool call_double(struct call *c, struct bytes arg, double *ret); /* "value is not a valid float" */
+
+/* ---- Common errors ---- */
+
+void call_error_syntax(struct call *c);
+void call_error_wrong_type(struct call *c);
+void call_error_arity(struct call *c);
+/* Replies an array of simple strings: what SUBCOMMAND HELP answers. `lines` ends with NULL. */
+void call_help(struct call *c, const char *const *lines);
+
+/* ---- Changing: every function records what it did, for journal, WATCH and wake-ups. Events are
+ * the handler's: call_event() in the order Redis sends them. ---- */
+
+void call_event(struct call *c, enum notify_class class, const char *event, struct bytes name);
+void call_event_in(struct call *c, int db, enum notify_class class, const char *event,
+                   struct bytes name);
+
+/* Removes the key (no event). */
+void change_delete(struct call *c, int db, struct key *k);
+void change_expire_at(struct call *c, int db, struct key *k, int64_t at_ms);
+/* Targets must be absent (change_delete them first). */
+struct key *change_rename(struct call *c, int db, struct key *k, int to_db, struct bytes to_name);
+struct key *change_copy(struct call *c, int db, const struct key *k, int to_db,
+                        struct bytes to_name);
+void change_flush(struct call *c, int db);
+void change_swap(struct call *c, int a, int b);
+
+/* Overwrites or creates; a key of another type is replaced. `keep_expiry` or it is taken away. */
+struct key *change_string_set(struct call *c, struct key *k, struct bytes name, struct bytes value,
+                              bool keep_expiry);
+/* k is a string, or NULL: created. */
+struct key *change_string_write(struct call *c, struct key *k, struct bytes name, size_t offset,
+                                struct bytes value);
+
+/* Marks a key as changed where no change_* function does (none should need it). */
+void call_changed(struct call *c, int db, struct bytes name);
+
+/* ---- Blocking ---- */
+
+/* Parks the session until one of the keys gets something (then the handler runs again, from the
+ * start, with the same arguments) or `timeout_ms` from now is over (0: never), when `on_timeout`
+ * writes the reply. Inside EXEC nothing blocks: call it not, reply at once. */
+void call_block(struct call *c, const struct bytes *names, size_t count, int64_t timeout_ms,
+                void (*on_timeout)(struct call *c));
+
+#endif

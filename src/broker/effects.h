@@ -1,0 +1,49 @@
+/* What one command did. Handlers fill it through the change_* functions; after the handler the
+ * broker drains it in one fixed order (exec.c): records go to the journal, changed keys get their
+ * position and break WATCHes, events are published, blocked clients are woken. Journaling, WATCH,
+ * notifications and wake-ups feed on this and on nothing else. One per broker; reused. */
+#ifndef LEAT_BROKER_EFFECTS_H
+#define LEAT_BROKER_EFFECTS_H
+
+#include "broker/notify.h"
+#include "broker/records.h"
+#include "keys/keyspace.h"
+
+struct effect_key { /* name lives until the effects are drained */
+    int db;
+    struct bytes name;
+    uint64_t hash;
+};
+
+struct effect_event {
+    enum notify_class class;
+    const char *event; /* static */
+    int db;
+    struct bytes name;
+};
+
+struct effects {
+    struct buf records; /* each: length (u32), then the record */
+    size_t open;        /* offset of the record that may still take items; SIZE_MAX: none */
+    uint64_t depends;   /* the position the reply waits for */
+    size_t changed_count, changed_cap;
+    struct effect_key *changed;
+    size_t event_count, event_cap;
+    struct effect_event *events;
+    bool all_changed; /* FLUSHALL, SWAPDB: `changed` does not list the keys */
+    bool ready;       /* something a blocked client may wait for was added */
+};
+
+void effects_fini(struct effects *fx);
+void effects_reset(struct effects *fx);
+
+/* A record to add items to with record_put_*; items of the same kind and key go on in one record. */
+struct buf *effects_record(struct effects *fx, enum record_kind kind, int db, struct bytes key);
+/* Always a record of its own: for kinds whose items are not a list. */
+struct buf *effects_new_record(struct effects *fx, enum record_kind kind, int db,
+                               struct bytes key);
+void effects_changed(struct effects *fx, int db, struct bytes name, uint64_t hash);
+void effects_event(struct effects *fx, enum notify_class class, const char *event, int db,
+                   struct bytes name);
+
+#endif

@@ -1,0 +1,121 @@
+/* The broker's own insides, for exec.c, session.c, blocked.c, client and server commands: not for
+ * the command families, which see call.h. */
+#ifndef LEAT_BROKER_INTERNAL_H
+#define LEAT_BROKER_INTERNAL_H
+
+#include "base/arena.h"
+#include "broker/broker.h"
+#include "broker/call.h"
+#include "broker/effects.h"
+#include "broker/slowlog.h"
+#include "log/journal.h"
+
+enum { POSITION_SLOTS = 1 << 16 };
+
+struct command_stats {
+    uint64_t calls, usec, rejected, failed;
+};
+
+struct broker {
+    struct broker_options options;
+    struct settings settings;
+    struct journal *journal;
+    struct keyspace *ks;
+    struct hub *hub;
+    struct effects fx;
+    struct arena arena;
+    struct rng rng;
+
+    int64_t now_ms; /* Unix time of this turn */
+    int64_t now_us;
+    int64_t mono_us; /* monotonic, after the last command */
+    int64_t started_ms;
+    int64_t cached_clock_s;
+
+    /* (db, key) hashed -> position of its last write; what a read of it waits for. */
+    uint64_t *positions;
+
+    struct session *first_session, *last_session;
+    uint64_t next_session_id;
+    size_t session_count, monitor_count, blocked_count, watching_count;
+    struct session *current; /* whose command runs */
+
+    struct map watched;           /* of struct watched_key lists, see watch.c */
+    struct blocked_registry *blocked; /* see blocked.c */
+
+    /* CLIENT PAUSE */
+    int64_t pause_until_ms;
+    bool pause_writes_only;
+
+    /* Figures for INFO */
+    struct command_stats *stats; /* by command_index */
+    uint64_t commands_processed, connections_received, expired_keys, keyspace_hits,
+        keyspace_misses, rejected_connections, net_input, net_output, errors_replied,
+        unexpected_errors;
+    struct map error_stats; /* of struct error_stat: code -> count */
+    int64_t ops_samples[16];
+    int64_t ops_last_ms;
+    uint64_t ops_last_count, net_in_last, net_out_last;
+    int ops_index;
+    int64_t in_samples[16], out_samples[16];
+    struct slowlog slowlog;
+    char run_id[41];
+    bool expiring; /* active expiry: effects are not a client's */
+};
+
+/* exec.c: everything a handler did becomes visible, in the one fixed order. */
+void broker_drain(struct broker *b, struct session *s);
+void broker_call_init(struct broker *b, struct session *s, struct call *c);
+/* Runs one queued or direct command with its statistics; not its gate and drain. */
+void broker_run(struct call *c);
+
+/* The slot of a key in `positions`. */
+static inline uint64_t *broker_position(struct broker *b, int db, uint64_t hash)
+{
+    return &b->positions[(hash ^ (uint64_t)db * 0x9e3779b97f4a7c15u) & (POSITION_SLOTS - 1)];
+}
+
+/* multi.c */
+void session_discard(struct session *s); /* forgets the queue and leaves MULTI */
+void session_queue(struct session *s, const struct command *cmd, size_t argc,
+                   const struct bytes *argv);
+/* watch.c */
+void watch_add(struct broker *b, struct session *s, int db, struct bytes name, bool expired);
+void watch_clear(struct broker *b, struct session *s);
+void watch_touch(struct broker *b, int db, struct bytes name);
+/* Every key of this database was touched; -1: of all. `present` only: those that exist. */
+void watch_touch_db(struct broker *b, int db);
+bool watch_expired(struct broker *b, struct session *s);
+
+/* monitor.c */
+void monitor_feed(struct broker *b, struct session *s, size_t argc, const struct bytes *argv);
+
+/* blocked.c */
+struct blocked_registry *blocked_new(void);
+void blocked_free(struct blocked_registry *r);
+/* A key got something: whoever waits for it will be served at the end of this command. */
+void blocked_signal(struct broker *b, int db, struct bytes name);
+void blocked_serve(struct broker *b);
+void blocked_timeouts(struct broker *b);
+int64_t blocked_next_ms(const struct broker *b);
+/* Ends a block without serving it; true when it was blocked. */
+bool blocked_cancel(struct broker *b, struct session *s);
+/* CLIENT UNBLOCK. */
+bool blocked_unblock(struct broker *b, struct session *s, bool error);
+
+/* session.c */
+struct session *session_by_id(struct broker *b, uint64_t id);
+void session_reset(struct broker *b, struct session *s); /* RESET */
+void session_end(struct session *s, bool after_output);  /* asks the server to close */
+bool session_is_paused(const struct broker *b, const struct session *s, const struct command *cmd);
+
+/* expire.c: deletes what is due, within a budget; true when more is due. */
+bool broker_expire(struct broker *b, int64_t budget_us);
+
+/* info.c */
+void broker_info(struct broker *b, const struct bytes *sections, size_t count, struct buf *out);
+void broker_sample(struct broker *b);
+void broker_count_error(struct broker *b, struct bytes reply);
+void broker_reset_stats(struct broker *b);
+
+#endif

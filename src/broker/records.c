@@ -1,0 +1,116 @@
+#include "broker/records.h"
+
+#include <endian.h>
+#include <errno.h>
+
+#include "base/hash.h"
+#include "keys/keyspace.h"
+
+static bool take(struct record *r, void *out, size_t n)
+{
+    if (r->bad || r->rest.len < n) {
+        r->bad = true;
+        memset(out, 0, n);
+        return false;
+    }
+    memcpy(out, r->rest.data, n);
+    r->rest.data += n;
+    r->rest.len -= n;
+    return true;
+}
+
+struct bytes record_bytes(struct record *r)
+{
+    uint64_t len = 0;
+    uint8_t c = 0;
+    for (int shift = 0; shift < 63; shift += 7) {
+        if (!take(r, &c, 1)) return (struct bytes){NULL, 0};
+        len |= (uint64_t)(c & 0x7f) << shift;
+        if ((c & 0x80) == 0) break;
+    }
+    if ((c & 0x80) != 0 || len > r->rest.len) {
+        r->bad = true;
+        return (struct bytes){NULL, 0};
+    }
+    struct bytes b = {r->rest.data, len};
+    r->rest.data += len;
+    r->rest.len -= len;
+    return b;
+}
+
+int64_t record_int(struct record *r)
+{
+    uint64_t wire;
+    take(r, &wire, sizeof wire);
+    return (int64_t)le64toh(wire);
+}
+
+double record_score(struct record *r)
+{
+    int64_t bits = record_int(r);
+    double d;
+    memcpy(&d, &bits, sizeof d);
+    return d;
+}
+
+void record_put_bytes(struct buf *out, struct bytes b)
+{
+    char *at = buf_reserve(out, 10 + b.len);
+    size_t n = 0, len = b.len;
+    while (len >= 0x80) {
+        at[n++] = (char)(len | 0x80);
+        len >>= 7;
+    }
+    at[n++] = (char)len;
+    if (b.len > 0) memcpy(at + n, b.data, b.len);
+    out->len += n + b.len;
+}
+
+void record_put_int(struct buf *out, int64_t n)
+{
+    uint64_t wire = htole64((uint64_t)n);
+    buf_append(out, &wire, sizeof wire);
+}
+
+void record_put_score(struct buf *out, double d)
+{
+    int64_t bits;
+    memcpy(&bits, &d, sizeof bits);
+    record_put_int(out, bits);
+}
+
+void record_put_head(struct buf *out, enum record_kind kind, int db, struct bytes key)
+{
+    char *at = buf_reserve(out, 2);
+    at[0] = (char)kind;
+    at[1] = (char)db;
+    out->len += 2;
+    record_put_bytes(out, key);
+}
+
+struct key *replay_find(struct keyspace *ks, const struct record *r, int type)
+{
+    struct key *k = keyspace_find(ks, r->db, r->key, hash_bytes(r->key));
+    return k != NULL && k->type == type ? k : NULL;
+}
+
+int replay_record(struct keyspace *ks, struct bytes record)
+{
+    struct record r = {.rest = record};
+    uint8_t head[2];
+    take(&r, head, sizeof head);
+    r.kind = head[0];
+    r.db = head[1];
+    r.key = record_bytes(&r);
+    if (r.bad || r.db >= KEYSPACE_DBS) return -EBADMSG;
+    int result = -EBADMSG;
+    switch (r.kind) {
+#define X(number, name, handler)                                                                   \
+    case REC_##name:                                                                               \
+        result = handler(ks, &r);                                                                  \
+        break;
+        RECORDS(X)
+#undef X
+    }
+    return r.bad ? -EBADMSG : result;
+}

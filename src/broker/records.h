@@ -1,0 +1,74 @@
+/* The kinds of journal records, written once. Each kind says what a command *did*, not which
+ * command it was; replay calls its effect handler and nothing else. The numbers are on disk: never
+ * reuse one. docs/format.md lists the items of each.
+ *
+ * A record is: kind (u8), database (u8), key (varint length, bytes), then its items to the end:
+ * byte strings as varint length and bytes, times and integers as 8 bytes, scores as 8 bytes of
+ * IEEE 754, all little-endian. */
+#ifndef LEAT_BROKER_RECORDS_H
+#define LEAT_BROKER_RECORDS_H
+
+#include "base/buf.h"
+
+/*       number, NAME,        effect handler          items                                      */
+#define RECORDS(X)                                                                                 \
+    X(1, DELETE, replay_delete)           /* none                                              */  \
+    X(2, EXPIRE_AT, replay_expire_at)     /* time ms; INT64_MAX takes the expiry away           */ \
+    X(3, RENAME, replay_rename)           /* new database (int), new key; target was deleted    */ \
+    X(4, COPY, replay_copy)               /* new database (int), new key; target was deleted    */ \
+    X(5, FLUSH, replay_flush)             /* none; the key is empty                             */ \
+    X(6, SWAP, replay_swap)               /* other database (int); the key is empty             */ \
+    X(10, STRING_SET, replay_string_set)  /* value; expiry is taken away                        */ \
+    X(11, STRING_KEEP, replay_string_keep)   /* value; expiry stays                             */ \
+    X(12, STRING_WRITE, replay_string_write) /* offset (int), bytes                             */ \
+    X(20, HASH_SET, replay_hash_set)      /* (field, value) ...                                 */ \
+    X(21, HASH_DELETE, replay_hash_delete) /* field ...                                         */ \
+    X(30, SET_ADD, replay_set_add)        /* member ...                                         */ \
+    X(31, SET_REMOVE, replay_set_remove)  /* member ...                                         */ \
+    X(40, ZSET_ADD, replay_zset_add)      /* (score, member) ...                                */ \
+    X(41, ZSET_REMOVE, replay_zset_remove) /* member ...                                        */
+
+enum record_kind {
+#define X(number, name, handler) REC_##name = number,
+    RECORDS(X)
+#undef X
+};
+
+struct keyspace;
+
+/* Items of one record, read in order. After a failed read `bad` is set and stays. */
+struct record {
+    enum record_kind kind;
+    int db;
+    struct bytes key;
+    struct bytes rest;
+    bool bad;
+};
+
+struct bytes record_bytes(struct record *r);
+int64_t record_int(struct record *r);
+double record_score(struct record *r);
+static inline bool record_more(const struct record *r)
+{
+    return !r->bad && r->rest.len > 0;
+}
+
+void record_put_bytes(struct buf *out, struct bytes b);
+void record_put_int(struct buf *out, int64_t n);
+void record_put_score(struct buf *out, double d);
+/* Kind, database and key. */
+void record_put_head(struct buf *out, enum record_kind kind, int db, struct bytes key);
+
+/* Applies one record to the keyspace; 0, or -EBADMSG when it makes no sense there. */
+int replay_record(struct keyspace *ks, struct bytes record);
+
+/* The effect handlers; each lives beside the change_* functions of its family. */
+#define X(number, name, handler) int handler(struct keyspace *ks, struct record *r);
+RECORDS(X)
+#undef X
+
+/* For effect handlers: the key of the record, NULL when it is absent or of another type. */
+struct key;
+struct key *replay_find(struct keyspace *ks, const struct record *r, int type);
+
+#endif
