@@ -46,7 +46,9 @@ void http_answer_error(struct http_request *r, int status, const char *text); /*
 /* ---- Event streams ---- */
 
 /* Turns the request into an event stream. on_close is called once, when the peer has gone or the
- * gateway is freed. The stream is the gateway's; the pointer is dead after on_close. */
+ * gateway is freed. The stream is the gateway's; the pointer is dead after on_close. NULL when
+ * there is to be none (streams_max is reached, the request is HEAD): it is answered already, and
+ * on_close is not called. */
 struct http_stream *http_stream_open(struct http_request *r,
                                      void (*on_close)(struct http_stream *s, void *arg), void *arg);
 /* `event` and `id` may be NULL. A slow reader with more than 1 MB unsent is closed. */
