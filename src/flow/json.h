@@ -1,5 +1,7 @@
 /* The fields of one JSON event, by path. A thin C face of simdjson (the one C++ file of the house):
- * the whole text is validated, UTF-8 included; of duplicate keys the last counts, as in jq. */
+ * the whole text is validated, UTF-8 included; of duplicate keys the last counts, as in jq. An
+ * integer beyond 64 bits makes the text invalid, as does nesting deeper than 1,024. One thread per
+ * parser. */
 #ifndef LEAT_FLOW_JSON_H
 #define LEAT_FLOW_JSON_H
 
@@ -10,24 +12,38 @@ extern "C" {
 #endif
 
 struct json_parser;
-struct json_doc; /* belongs to its parser, until the next json_parse */
 
-enum json_type { JSON_ABSENT, JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_type {
+    JSON_ABSENT,
+    JSON_NULL,
+    JSON_BOOL,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
+};
 
 struct json_value {
     enum json_type type;
-    struct bytes text; /* STRING: decoded; NUMBER, BOOL: as written. Borrowed from the document */
-    const void *handle; /* for json_count/json_element */
-    unsigned char opaque[32];
+    /* STRING: decoded (it may hold a zero byte); BOOL: `true` or `false`; NUMBER: an integer as
+     * written, any other as the shortest text that reads back as the same double. Else empty.
+     * Borrowed from the document. */
+    struct bytes text;
+    const void *opaque[2]; /* where in the document it is */
 };
 
 struct json_parser *json_parser_new(void);
 void json_parser_free(struct json_parser *p);
-/* 0, or -1 with *ret_error a static sentence. Copies the text as it must be padded. */
+/* 0, or -1 with *ret_error a static sentence. Copies the text as it must be padded. Until the first
+ * success, and after a failure, everything is JSON_ABSENT. */
 int json_parse(struct json_parser *p, struct bytes text, const char **ret_error);
-/* Path is dotted names: "meta.domain". A missing step gives JSON_ABSENT. "" is the whole. */
+/* Path is dotted names: "meta.domain". A missing step gives JSON_ABSENT. "" is the whole. Values
+ * are good until the next json_parse of this parser. */
 void json_get(struct json_parser *p, struct bytes path, struct json_value *ret);
+/* 0 for anything but an array. */
 size_t json_count(const struct json_value *array);
+/* In linear time, so for walking short lists: JSON_ABSENT past the end or for anything but an
+ * array. */
 void json_element(struct json_parser *p, const struct json_value *array, size_t index,
                   struct json_value *ret);
 
