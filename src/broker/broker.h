@@ -33,10 +33,15 @@ struct session *broker_session_open(struct broker *b, const struct session_port 
                                     const char *local, unsigned flags);
 void broker_session_close(struct broker *b, struct session *s);
 
-/* Runs one command; argv lives until the return. The reply is in the outbox (gated). False: the
- * session cannot take more input now (blocked, paused or closing): stop feeding until
- * port->resume. */
-bool broker_exec(struct broker *b, struct session *s, size_t argc, const struct bytes *argv);
+/* What became of a command that was fed. */
+enum broker_progress {
+    BROKER_DONE,  /* go on with the next one */
+    BROKER_STOP,  /* done, or under way: feed nothing more until port->resume (blocked, closing) */
+    BROKER_RETRY, /* not taken (CLIENT PAUSE): feed the same one again after port->resume */
+};
+
+/* Runs one command; argv lives until the return. The reply is in the outbox, gated. */
+enum broker_progress broker_exec(struct broker *b, struct session *s, size_t argc, const struct bytes *argv);
 /* A protocol error: replies it and closes after it. */
 void broker_protocol_error(struct broker *b, struct session *s, const char *text);
 

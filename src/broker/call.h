@@ -14,6 +14,8 @@ struct call {
     struct broker *broker;
     struct session *session;
     const struct command *cmd; /* the subcommand where there is one */
+    const struct command *top; /* the command itself */
+    size_t reply_start;        /* where in the output this command's reply begins */
     size_t argc;               /* with the command's name */
     const struct bytes *argv;  /* live until the effects are drained */
     struct resp_writer *reply;
@@ -84,10 +86,11 @@ void call_changed(struct call *c, int db, struct bytes name);
 
 /* ---- Blocking ---- */
 
-/* Parks the session until one of the keys gets something (then the handler runs again, from the
- * start, with the same arguments) or `timeout_ms` from now is over (0: never), when `on_timeout`
- * writes the reply. Inside EXEC nothing blocks: call it not, reply at once. */
-void call_block(struct call *c, const struct bytes *names, size_t count, int64_t timeout_ms,
-                void (*on_timeout)(struct call *c));
+/* Parks the session until one of the keys holds something of `type` (then the handler runs again,
+ * from the start, with the same arguments) or `timeout_ms` from now is over (0: never), when
+ * `on_timeout` writes the reply. Nothing may have been replied. Inside EXEC nothing blocks: where
+ * c->in_exec, reply at once as if the time were over. */
+void call_block(struct call *c, const struct bytes *names, size_t count, enum key_type type,
+                int64_t timeout_ms, void (*on_timeout)(struct call *c));
 
 #endif

@@ -42,6 +42,8 @@ struct buf *effects_record(struct effects *fx, enum record_kind kind, int db, st
 /* Always a record of its own: for kinds whose items are not a list. */
 struct buf *effects_new_record(struct effects *fx, enum record_kind kind, int db,
                                struct bytes key);
+/* The next finished record from offset *at (0 to begin) on; false at the end. */
+bool effects_next_record(struct effects *fx, size_t *at, struct bytes *ret);
 void effects_changed(struct effects *fx, int db, struct bytes name, uint64_t hash);
 void effects_event(struct effects *fx, enum notify_class class, const char *event, int db,
                    struct bytes name);

@@ -7,6 +7,7 @@
 #include "broker/broker.h"
 #include "broker/call.h"
 #include "broker/effects.h"
+#include "base/rand.h"
 #include "broker/slowlog.h"
 #include "log/journal.h"
 
@@ -60,14 +61,22 @@ struct broker {
     int64_t in_samples[16], out_samples[16];
     struct slowlog slowlog;
     char run_id[41];
-    bool expiring; /* active expiry: effects are not a client's */
+    uint64_t dirty_records; /* commands that changed something since the start */
+    unsigned arena_uses;
+    struct blocked *retrying; /* the block whose command runs again, see blocked.c */
+    bool still_blocked;
 };
 
-/* exec.c: everything a handler did becomes visible, in the one fixed order. */
+/* exec.c */
+/* Everything a handler did becomes visible, in the one fixed order; fx.depends is kept. `s` is
+ * NULL for the broker's own doings. */
 void broker_drain(struct broker *b, struct session *s);
-void broker_call_init(struct broker *b, struct session *s, struct call *c);
-/* Runs one queued or direct command with its statistics; not its gate and drain. */
+/* Runs one checked command: handler, statistics, monitors, drain. */
 void broker_run(struct call *c);
+/* Runs a command (again) outside of broker_exec: reply gated and all. */
+void broker_run_alone(struct broker *b, struct session *s, const struct command *cmd,
+                      const struct command *top, size_t argc, const struct bytes *argv,
+                      void (*fn)(struct call *c));
 
 /* The slot of a key in `positions`. */
 static inline uint64_t *broker_position(struct broker *b, int db, uint64_t hash)
@@ -77,9 +86,14 @@ static inline uint64_t *broker_position(struct broker *b, int db, uint64_t hash)
 
 /* multi.c */
 void session_discard(struct session *s); /* forgets the queue and leaves MULTI */
-void session_queue(struct session *s, const struct command *cmd, size_t argc,
-                   const struct bytes *argv);
+void session_queue(struct session *s, const struct command *cmd, const struct command *top,
+                   size_t argc, const struct bytes *argv);
+void queued_command_init(struct queued_command *q, const struct command *cmd,
+                         const struct command *top, size_t argc, const struct bytes *argv);
+void queued_command_fini(struct queued_command *q);
 /* watch.c */
+void watch_init(struct broker *b);
+void watch_fini(struct broker *b);
 void watch_add(struct broker *b, struct session *s, int db, struct bytes name, bool expired);
 void watch_clear(struct broker *b, struct session *s);
 void watch_touch(struct broker *b, int db, struct bytes name);
@@ -95,6 +109,7 @@ struct blocked_registry *blocked_new(void);
 void blocked_free(struct blocked_registry *r);
 /* A key got something: whoever waits for it will be served at the end of this command. */
 void blocked_signal(struct broker *b, int db, struct bytes name);
+void blocked_signal_all(struct broker *b); /* any key may have */
 void blocked_serve(struct broker *b);
 void blocked_timeouts(struct broker *b);
 int64_t blocked_next_ms(const struct broker *b);
@@ -112,7 +127,12 @@ bool session_is_paused(const struct broker *b, const struct session *s, const st
 /* expire.c: deletes what is due, within a budget; true when more is due. */
 bool broker_expire(struct broker *b, int64_t budget_us);
 
+/* broker.c */
+void broker_unpause(struct broker *b);
+
 /* info.c */
+void broker_stats_init(struct broker *b);
+void broker_stats_fini(struct broker *b);
 void broker_info(struct broker *b, const struct bytes *sections, size_t count, struct buf *out);
 void broker_sample(struct broker *b);
 void broker_count_error(struct broker *b, struct bytes reply);

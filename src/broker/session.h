@@ -39,7 +39,7 @@ enum session_flag {
 };
 
 struct queued_command { /* between MULTI and EXEC; owns its bytes */
-    const struct command *cmd;
+    const struct command *cmd, *top;
     size_t argc;
     struct bytes *argv; /* one allocation with the bytes behind the array */
 };
@@ -63,7 +63,7 @@ struct session {
     enum session_reply reply_mode;
     struct buf name, lib_name, lib_version; /* empty: not set */
     int64_t created_ms, active_ms;          /* Unix time */
-    const struct command *last_command;     /* NULL: none yet */
+    const struct command *last_command, *last_top; /* NULL: none yet */
     size_t output_peak;
 
     struct outbox out;

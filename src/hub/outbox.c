@@ -33,14 +33,16 @@ static void make_room_for_gate(struct outbox *o)
 void outbox_gate(struct outbox *o, size_t offset, uint64_t position)
 {
     if (position == 0) return;
-    if (o->gate_count > 0) {
-        struct outbox_gate *last = &o->gates[o->gate_first + o->gate_count - 1];
-        if (position <= last->position) return;
-        if (last->offset == offset) {
-            last->position = position;
-            return;
+    /* Gates behind this offset were made by the same command (a message to itself, say): one bar
+     * for all of it is enough. */
+    while (o->gate_count > 0) {
+        const struct outbox_gate *last = &o->gates[o->gate_first + o->gate_count - 1];
+        if (last->offset < offset) {
+            if (position <= last->position) return;
+            break;
         }
-        must(offset > last->offset);
+        if (last->position > position) position = last->position;
+        o->gate_count--;
     }
     make_room_for_gate(o);
     o->gates[o->gate_first + o->gate_count++] = (struct outbox_gate){offset, position};

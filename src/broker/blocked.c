@@ -1,0 +1,293 @@
+/* Sessions that wait for a key: who waits for what, in order of arrival; whose time is over; and
+ * the second run of their command when the key has something.
+ *
+ *   waits:    (db, key) -> first waiter -> next waiter ...      served first come, first served
+ *   deadlines: ordered by time
+ *
+ * A key is signalled by whatever changed it (broker_drain); waiters are served between commands,
+ * never inside one. A served command may signal further keys: serving goes on until none is left. */
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/order.h"
+#include "broker/internal.h"
+
+struct waiter { /* one session at one key */
+    struct blocked *block;
+    struct waited_key *key;
+    struct waiter *prev, *next;
+};
+
+struct waited_key {
+    struct waiter *first, *last;
+    struct waited_key *next_signalled;
+    bool signalled;
+    int db;
+    size_t len; /* of `text`: one byte of db, then the key */
+    char text[];
+};
+
+struct blocked {
+    struct session *session;
+    struct queued_command command;
+    int db;
+    enum key_type type;
+    int64_t deadline_ms; /* 0: none */
+    uint64_t since;      /* tells equal deadlines apart */
+    void (*on_timeout)(struct call *c);
+    size_t count;
+    struct waiter waiters[];
+};
+
+struct blocked_registry {
+    struct map keys;         /* of struct waited_key */
+    struct order deadlines;  /* of struct blocked */
+    struct waited_key *signalled, *signalled_last;
+    uint64_t next_since;
+};
+
+static struct bytes text_of(const void *item)
+{
+    const struct waited_key *k = item;
+    return (struct bytes){k->text, k->len};
+}
+
+static struct bytes since_of(const void *item)
+{
+    const struct blocked *b = item;
+    return (struct bytes){(const char *)&b->since, sizeof b->since};
+}
+
+static const struct map_type key_type = {.key = text_of, .free = mem_free};
+
+struct blocked_registry *blocked_new(void)
+{
+    struct blocked_registry *r = mem_calloc(sizeof *r);
+    map_init(&r->keys, &key_type);
+    order_init(&r->deadlines, since_of);
+    return r;
+}
+
+void blocked_free(struct blocked_registry *r)
+{
+    if (r == NULL) return;
+    must(map_count(&r->keys) == 0);
+    map_clear(&r->keys);
+    order_clear(&r->deadlines);
+    mem_free(r);
+}
+
+static struct waited_key *find_key(struct broker *b, int db, struct bytes name, bool create)
+{
+    char *text = arena_alloc(&b->arena, name.len + 1);
+    text[0] = (char)db;
+    if (name.len > 0) memcpy(text + 1, name.data, name.len);
+    struct bytes full = {text, name.len + 1};
+    struct waited_key *k = map_get(&b->blocked->keys, full);
+    if (k != NULL || !create) return k;
+    k = mem_alloc(sizeof *k + full.len);
+    *k = (struct waited_key){.db = db, .len = full.len};
+    memcpy(k->text, full.data, full.len);
+    map_insert(&b->blocked->keys, k);
+    return k;
+}
+
+static void join(struct waiter *w, struct blocked *block, struct waited_key *k)
+{
+    *w = (struct waiter){.block = block, .key = k, .prev = k->last};
+    if (k->last != NULL)
+        k->last->next = w;
+    else
+        k->first = w;
+    k->last = w;
+}
+
+static void drop_key_if_idle(struct broker *b, struct waited_key *k)
+{
+    if (k->first == NULL && !k->signalled) map_delete(&b->blocked->keys, text_of(k));
+}
+
+static void leave(struct broker *b, struct waiter *w)
+{
+    struct waited_key *k = w->key;
+    if (k == NULL) return;
+    if (w->prev != NULL)
+        w->prev->next = w->next;
+    else
+        k->first = w->next;
+    if (w->next != NULL)
+        w->next->prev = w->prev;
+    else
+        k->last = w->prev;
+    drop_key_if_idle(b, k);
+}
+
+void call_block(struct call *c, const struct bytes *names, size_t count, enum key_type type,
+                int64_t timeout_ms, void (*on_timeout)(struct call *c))
+{
+    struct broker *b = c->broker;
+    must(!c->in_exec);
+    if (b->retrying != NULL) { /* woken for nothing: it keeps its place */
+        b->still_blocked = true;
+        return;
+    }
+    struct blocked *block = mem_calloc(sizeof *block + count * sizeof *block->waiters);
+    block->session = c->session;
+    block->db = c->db;
+    block->type = type;
+    block->on_timeout = on_timeout;
+    block->since = b->blocked->next_since++;
+    queued_command_init(&block->command, c->cmd, c->top, c->argc, c->argv);
+    for (size_t i = 0; i < count; i++) {
+        struct waited_key *k = find_key(b, c->db, names[i], true);
+        bool twice = k->last != NULL && k->last->block == block;
+        if (!twice) join(&block->waiters[block->count++], block, k);
+    }
+    if (timeout_ms > 0) {
+        block->deadline_ms = c->now_ms + timeout_ms;
+        order_insert(&b->blocked->deadlines, (double)block->deadline_ms, block);
+    }
+    c->session->blocked = block;
+    c->session->flags |= SESSION_BLOCKED;
+    b->blocked_count++;
+}
+
+bool blocked_cancel(struct broker *b, struct session *s)
+{
+    struct blocked *block = s->blocked;
+    if (block == NULL) return false;
+    for (size_t i = 0; i < block->count; i++) leave(b, &block->waiters[i]);
+    if (block->deadline_ms != 0)
+        order_remove(&b->blocked->deadlines, (double)block->deadline_ms, since_of(block));
+    queued_command_fini(&block->command);
+    mem_free(block);
+    s->blocked = NULL;
+    s->flags &= ~(unsigned)SESSION_BLOCKED;
+    b->blocked_count--;
+    return true;
+}
+
+static void unblock(struct broker *b, struct session *s)
+{
+    blocked_cancel(b, s);
+    s->port->resume(s->owner);
+}
+
+/* ---- Serving ---- */
+
+static void signal_key(struct broker *b, struct waited_key *k)
+{
+    struct blocked_registry *r = b->blocked;
+    if (k->signalled) return;
+    k->signalled = true;
+    k->next_signalled = NULL;
+    if (r->signalled_last != NULL)
+        r->signalled_last->next_signalled = k;
+    else
+        r->signalled = k;
+    r->signalled_last = k;
+}
+
+void blocked_signal(struct broker *b, int db, struct bytes name)
+{
+    struct waited_key *k = find_key(b, db, name, false);
+    if (k != NULL) signal_key(b, k);
+}
+
+void blocked_signal_all(struct broker *b)
+{
+    struct map_iter it;
+    struct waited_key *k;
+    map_iter_init(&it, &b->blocked->keys);
+    while ((k = map_iter_next(&it)) != NULL) signal_key(b, k);
+    map_iter_fini(&it);
+}
+
+/* Runs the command again. True when it was answered. */
+static bool serve(struct broker *b, struct blocked *block)
+{
+    struct session *s = block->session;
+    b->retrying = block;
+    b->still_blocked = false;
+    broker_run_alone(b, s, block->command.cmd, block->command.top, block->command.argc,
+                     block->command.argv, NULL);
+    bool served = !b->still_blocked;
+    b->retrying = NULL;
+    b->still_blocked = false;
+    if (served) unblock(b, s);
+    return served;
+}
+
+static struct key *key_behind(struct broker *b, const struct waited_key *k)
+{
+    struct bytes name = {k->text + 1, k->len - 1};
+    struct key *found = keyspace_find(b->ks, k->db, name, hash_bytes(name));
+    return found != NULL && !key_is_expired(found, b->now_ms) ? found : NULL;
+}
+
+static void serve_key(struct broker *b, struct waited_key *k)
+{
+    struct waiter *w = k->first;
+    while (w != NULL) {
+        struct waiter *next = w->next;
+        struct key *found = key_behind(b, k);
+        if (found == NULL) return;
+        if (found->type == w->block->type) serve(b, w->block);
+        w = next;
+    }
+}
+
+void blocked_serve(struct broker *b)
+{
+    struct blocked_registry *r = b->blocked;
+    while (r->signalled != NULL) {
+        struct waited_key *k = r->signalled;
+        r->signalled = k->next_signalled;
+        if (r->signalled == NULL) r->signalled_last = NULL;
+        serve_key(b, k);
+        k->signalled = false;
+        drop_key_if_idle(b, k);
+    }
+}
+
+/* ---- Ending without being served ---- */
+
+static void end_with(struct broker *b, struct session *s, void (*reply)(struct call *c))
+{
+    struct blocked *block = s->blocked;
+    broker_run_alone(b, s, block->command.cmd, block->command.top, block->command.argc,
+                     block->command.argv, reply);
+    unblock(b, s);
+}
+
+static void reply_unblocked(struct call *c)
+{
+    resp_error(c->reply, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+}
+
+bool blocked_unblock(struct broker *b, struct session *s, bool error)
+{
+    if (s->blocked == NULL) return false;
+    end_with(b, s, error ? reply_unblocked : s->blocked->on_timeout);
+    return true;
+}
+
+void blocked_timeouts(struct broker *b)
+{
+    struct order_iter it;
+    double at;
+    while (order_seek(&b->blocked->deadlines, 0, &it)) {
+        struct blocked *block = order_at(&it, &at);
+        if (at > (double)b->now_ms) return;
+        end_with(b, block->session, block->on_timeout);
+    }
+}
+
+int64_t blocked_next_ms(const struct broker *b)
+{
+    struct order_iter it;
+    double at;
+    if (!order_seek(&b->blocked->deadlines, 0, &it)) return INT64_MAX;
+    order_at(&it, &at);
+    return (int64_t)at;
+}

@@ -1,0 +1,157 @@
+/* Making and ending the broker, and the two ends of a loop turn. */
+#include "broker/broker.h"
+
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "base/logline.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "broker/internal.h"
+
+static int on_record(void *arg, struct bytes record, uint64_t position)
+{
+    struct broker *b = arg;
+    return replay_record(b->ks, record);
+}
+
+static void on_progress(void *arg, uint64_t done, uint64_t total)
+{
+    logline(LOG_LEVEL_NOTICE, "journal", "replayed %llu of %llu MB", (unsigned long long)(done >> 20),
+            (unsigned long long)(total >> 20));
+}
+
+static void on_torn(void *arg, const char *file, uint64_t offset, uint64_t len, const char *saved_as)
+{
+    logline(LOG_LEVEL_WARNING, "journal",
+            "%s: the last batch, at offset %llu, was not completely written (%llu bytes): cut off "
+            "and saved as %s; nothing acknowledged was in it",
+            file, (unsigned long long)offset, (unsigned long long)len, saved_as);
+}
+
+static int open_journal(struct broker *b, char **ret_error)
+{
+    struct journal_options options = {
+        .dir = b->settings.dir,
+        .sync = (enum journal_sync)b->settings.sync,
+        .segment_bytes = (size_t)b->settings.segment_bytes,
+        .replay = on_record,
+        .progress = on_progress,
+        .torn = on_torn,
+        .arg = b,
+    };
+    struct journal_error error = {0};
+    int result = journal_open(&options, &error, &b->journal);
+    if (result < 0) *ret_error = mem_strdup(error.text);
+    return result;
+}
+
+static void make_run_id(struct broker *b)
+{
+    for (int i = 0; i < 40; i++) b->run_id[i] = "0123456789abcdef"[rng_below(&b->rng, 16)];
+}
+
+struct broker *broker_new(const struct broker_options *options, char **ret_error)
+{
+    struct broker *b = mem_calloc(sizeof *b);
+    b->options = *options;
+    settings_copy(&b->settings, options->settings);
+    b->options.settings = NULL;
+    b->now_us = options->now_us();
+    b->now_ms = b->started_ms = b->now_us / 1000;
+    b->mono_us = options->monotonic_us();
+    rng_seed_random(&b->rng);
+    make_run_id(b);
+    b->ks = keyspace_new();
+    b->hub = hub_new();
+    b->blocked = blocked_new();
+    b->positions = mem_calloc(POSITION_SLOTS * sizeof *b->positions);
+    b->stats = mem_calloc(command_count() * sizeof *b->stats);
+    b->next_session_id = 1;
+    arena_init(&b->arena);
+    watch_init(b);
+    broker_stats_init(b);
+    effects_reset(&b->fx);
+    if (open_journal(b, ret_error) < 0) {
+        broker_free(b);
+        return NULL;
+    }
+    return b;
+}
+
+void broker_free(struct broker *b)
+{
+    if (b == NULL) return;
+    must(b->session_count == 0);
+    journal_close(b->journal);
+    slowlog_clear(&b->slowlog);
+    broker_stats_fini(b);
+    watch_fini(b);
+    blocked_free(b->blocked);
+    hub_free(b->hub);
+    keyspace_free(b->ks);
+    effects_fini(&b->fx);
+    arena_fini(&b->arena);
+    mem_free(b->positions);
+    mem_free(b->stats);
+    settings_fini(&b->settings);
+    mem_free(b);
+}
+
+struct journal *broker_journal(struct broker *b)
+{
+    return b->journal;
+}
+
+struct settings *broker_settings(struct broker *b)
+{
+    return &b->settings;
+}
+
+static void end_pause(struct broker *b)
+{
+    if (b->pause_until_ms == 0 || b->pause_until_ms > b->now_ms) return;
+    broker_unpause(b);
+}
+
+void broker_unpause(struct broker *b)
+{
+    b->pause_until_ms = 0;
+    for (struct session *s = b->first_session; s != NULL; s = s->next) {
+        if (!(s->flags & SESSION_PAUSED)) continue;
+        s->flags &= ~(unsigned)SESSION_PAUSED;
+        s->port->resume(s->owner);
+    }
+}
+
+void broker_turn_begin(struct broker *b)
+{
+    b->now_us = b->options.now_us();
+    b->now_ms = b->now_us / 1000;
+    b->mono_us = b->options.monotonic_us();
+    end_pause(b);
+    if (b->blocked_count > 0) blocked_timeouts(b);
+    broker_expire(b, 1000);
+    broker_sample(b);
+}
+
+void broker_turn_end(struct broker *b)
+{
+    keyspace_step(b->ks, 16);
+    arena_reset(&b->arena);
+    b->arena_uses = 0;
+    journal_flush(b->journal);
+}
+
+int64_t broker_next_due_ms(const struct broker *b)
+{
+    int64_t due = b->now_ms + 100; /* samples for INFO */
+    for (int db = 0; db < KEYSPACE_DBS; db++) {
+        struct key *k = keyspace_first_to_expire(b->ks, db);
+        if (k != NULL && k->expire_at_ms < due) due = k->expire_at_ms;
+    }
+    int64_t unblock = blocked_next_ms(b);
+    if (unblock < due) due = unblock;
+    if (b->pause_until_ms != 0 && b->pause_until_ms < due) due = b->pause_until_ms;
+    return due <= b->now_ms ? 0 : due - b->now_ms;
+}

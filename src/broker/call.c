@@ -1,0 +1,276 @@
+/* What handlers call: look-ups that note what the reply depends on, arguments, common errors, and
+ * the changes that no single family owns. */
+#include "broker/call.h"
+
+#include <errno.h>
+
+#include "base/hash.h"
+#include "base/num.h"
+#include "broker/internal.h"
+#include "keys/str.h"
+
+/* ---- Reading ---- */
+
+static void depend(struct call *c, int db, uint64_t hash)
+{
+    uint64_t position = *broker_position(c->broker, db, hash);
+    if (position > c->fx->depends) c->fx->depends = position;
+}
+
+static struct key *find(struct call *c, int db, struct bytes name, uint64_t hash)
+{
+    depend(c, db, hash);
+    return keyspace_find(c->ks, db, name, hash);
+}
+
+static void count_read(struct call *c, int db, struct key *k, struct bytes name)
+{
+    if (k == NULL) {
+        c->broker->keyspace_misses++;
+        call_event_in(c, db, NOTIFY_MISS, "keymiss", name);
+    } else {
+        c->broker->keyspace_hits++;
+        if (!(c->session->flags & SESSION_NO_TOUCH)) k->accessed_s = (uint32_t)(c->now_ms / 1000);
+    }
+}
+
+struct key *call_read_in(struct call *c, int db, struct bytes name)
+{
+    struct key *k = find(c, db, name, hash_bytes(name));
+    if (k != NULL && key_is_expired(k, c->now_ms)) k = NULL;
+    count_read(c, db, k, name);
+    return k;
+}
+
+struct key *call_read(struct call *c, struct bytes name)
+{
+    return call_read_in(c, c->db, name);
+}
+
+struct key *call_write_in(struct call *c, int db, struct bytes name)
+{
+    struct key *k = find(c, db, name, hash_bytes(name));
+    if (k == NULL) return NULL;
+    if (key_is_expired(k, c->now_ms)) {
+        change_delete(c, db, k);
+        call_event_in(c, db, NOTIFY_EXPIRED, "expired", name);
+        c->broker->expired_keys++;
+        return NULL;
+    }
+    if (!(c->session->flags & SESSION_NO_TOUCH)) k->accessed_s = (uint32_t)(c->now_ms / 1000);
+    return k;
+}
+
+struct key *call_write(struct call *c, struct bytes name)
+{
+    return call_write_in(c, c->db, name);
+}
+
+static bool has_type(struct call *c, struct key *k, enum key_type type)
+{
+    if (k == NULL || k->type == type) return true;
+    call_error_wrong_type(c);
+    return false;
+}
+
+bool call_read_typed(struct call *c, struct bytes name, enum key_type type, struct key **ret_key)
+{
+    *ret_key = call_read(c, name);
+    return has_type(c, *ret_key, type);
+}
+
+bool call_write_typed(struct call *c, struct bytes name, enum key_type type, struct key **ret_key)
+{
+    *ret_key = call_write(c, name);
+    return has_type(c, *ret_key, type);
+}
+
+void call_depends_on_all(struct call *c)
+{
+    c->fx->depends = journal_head(c->broker->journal);
+}
+
+/* ---- Arguments ---- */
+
+bool call_int(struct call *c, struct bytes arg, int64_t *ret)
+{
+    if (num_parse_i64(arg, ret)) return true;
+    resp_error(c->reply, "ERR value is not an integer or out of range");
+    return false;
+}
+
+bool call_int_range(struct call *c, struct bytes arg, int64_t min, int64_t max, const char *error,
+                    int64_t *ret)
+{
+    if (num_parse_i64(arg, ret) && *ret >= min && *ret <= max) return true;
+    resp_error(c->reply, "%s", error ? error : "ERR value is out of range");
+    return false;
+}
+
+bool call_double(struct call *c, struct bytes arg, double *ret)
+{
+    if (num_parse_double(arg, ret)) return true;
+    resp_error(c->reply, "ERR value is not a valid float");
+    return false;
+}
+
+/* ---- Errors ---- */
+
+void call_error_syntax(struct call *c)
+{
+    resp_error(c->reply, "ERR syntax error");
+}
+
+void call_error_wrong_type(struct call *c)
+{
+    resp_error(c->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
+}
+
+void call_help(struct call *c, const char *const *lines)
+{
+    size_t n = 0;
+    while (lines[n] != NULL) n++;
+    resp_array(c->reply, n);
+    for (size_t i = 0; i < n; i++) resp_simple(c->reply, lines[i]);
+}
+
+/* ---- Changing ---- */
+
+void call_event_in(struct call *c, int db, enum notify_class class, const char *event,
+                   struct bytes name)
+{
+    if (c->broker->settings.notify_keyspace_events & (unsigned)class)
+        effects_event(c->fx, class, event, db, name);
+}
+
+void call_event(struct call *c, enum notify_class class, const char *event, struct bytes name)
+{
+    call_event_in(c, c->db, class, event, name);
+}
+
+void call_changed(struct call *c, int db, struct bytes name)
+{
+    effects_changed(c->fx, db, name, hash_bytes(name));
+}
+
+void change_delete(struct call *c, int db, struct key *k)
+{
+    struct bytes name = arena_dup(c->arena, key_name(k));
+    effects_new_record(c->fx, REC_DELETE, db, name);
+    call_changed(c, db, name);
+    keyspace_remove(c->ks, db, k);
+}
+
+int replay_delete(struct keyspace *ks, struct record *r)
+{
+    struct key *k = keyspace_find(ks, r->db, r->key, hash_bytes(r->key));
+    if (k == NULL) return -EBADMSG;
+    keyspace_remove(ks, r->db, k);
+    return 0;
+}
+
+void change_expire_at(struct call *c, int db, struct key *k, int64_t at_ms)
+{
+    struct bytes name = arena_dup(c->arena, key_name(k));
+    record_put_int(effects_new_record(c->fx, REC_EXPIRE_AT, db, name), at_ms);
+    call_changed(c, db, name);
+    keyspace_expire_at(c->ks, db, k, at_ms);
+}
+
+int replay_expire_at(struct keyspace *ks, struct record *r)
+{
+    struct key *k = keyspace_find(ks, r->db, r->key, hash_bytes(r->key));
+    if (k == NULL) return -EBADMSG;
+    keyspace_expire_at(ks, r->db, k, record_int(r));
+    return 0;
+}
+
+static void record_two_keys(struct call *c, enum record_kind kind, int db, struct bytes name,
+                            int to_db, struct bytes to_name)
+{
+    struct buf *items = effects_new_record(c->fx, kind, db, name);
+    record_put_int(items, to_db);
+    record_put_bytes(items, to_name);
+    call_changed(c, to_db, to_name);
+    c->fx->ready = true;
+}
+
+struct key *change_rename(struct call *c, int db, struct key *k, int to_db, struct bytes to_name)
+{
+    struct bytes name = arena_dup(c->arena, key_name(k));
+    call_changed(c, db, name);
+    record_two_keys(c, REC_RENAME, db, name, to_db, to_name);
+    return keyspace_rename(c->ks, db, k, to_db, to_name);
+}
+
+struct key *change_copy(struct call *c, int db, const struct key *k, int to_db,
+                        struct bytes to_name)
+{
+    record_two_keys(c, REC_COPY, db, key_name(k), to_db, to_name);
+    return keyspace_copy(c->ks, k, to_db, to_name);
+}
+
+/* The two keys of a RENAME or COPY record: source present, target absent. */
+static struct key *replay_two_keys(struct keyspace *ks, struct record *r, int *ret_db,
+                                   struct bytes *ret_name)
+{
+    struct key *k = keyspace_find(ks, r->db, r->key, hash_bytes(r->key));
+    int64_t to_db = record_int(r);
+    *ret_name = record_bytes(r);
+    if (r->bad || k == NULL || to_db < 0 || to_db >= KEYSPACE_DBS) return NULL;
+    *ret_db = (int)to_db;
+    return keyspace_find(ks, *ret_db, *ret_name, hash_bytes(*ret_name)) == NULL ? k : NULL;
+}
+
+int replay_rename(struct keyspace *ks, struct record *r)
+{
+    int to_db;
+    struct bytes to_name;
+    struct key *k = replay_two_keys(ks, r, &to_db, &to_name);
+    if (k == NULL) return -EBADMSG;
+    keyspace_rename(ks, r->db, k, to_db, to_name);
+    return 0;
+}
+
+int replay_copy(struct keyspace *ks, struct record *r)
+{
+    int to_db;
+    struct bytes to_name;
+    struct key *k = replay_two_keys(ks, r, &to_db, &to_name);
+    if (k == NULL) return -EBADMSG;
+    keyspace_copy(ks, k, to_db, to_name);
+    return 0;
+}
+
+void change_flush(struct call *c, int db)
+{
+    effects_new_record(c->fx, REC_FLUSH, db, (struct bytes){NULL, 0});
+    watch_touch_db(c->broker, db);
+    c->fx->all_changed = true;
+    keyspace_flush(c->ks, db);
+}
+
+int replay_flush(struct keyspace *ks, struct record *r)
+{
+    keyspace_flush(ks, r->db);
+    return 0;
+}
+
+void change_swap(struct call *c, int a, int b)
+{
+    record_put_int(effects_new_record(c->fx, REC_SWAP, a, (struct bytes){NULL, 0}), b);
+    watch_touch_db(c->broker, a);
+    watch_touch_db(c->broker, b);
+    c->fx->all_changed = c->fx->ready = true;
+    keyspace_swap(c->ks, a, b);
+    watch_touch_db(c->broker, a);
+    watch_touch_db(c->broker, b);
+}
+
+int replay_swap(struct keyspace *ks, struct record *r)
+{
+    int64_t other = record_int(r);
+    if (r->bad || other < 0 || other >= KEYSPACE_DBS) return -EBADMSG;
+    keyspace_swap(ks, r->db, (int)other);
+    return 0;
+}

@@ -1,0 +1,366 @@
+/* One command's way: look it up, refuse what may not run now, run the handler, drain its effects,
+ * gate the reply. The order of the refusals is Redis's, since it decides which error is seen. */
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "broker/internal.h"
+
+/* ---- Draining ---- */
+
+static uint64_t journal_records(struct broker *b)
+{
+    uint64_t position = 0;
+    size_t at = 0;
+    struct bytes record;
+    while (effects_next_record(&b->fx, &at, &record)) {
+        buf_put(journal_begin(b->journal), record);
+        position = journal_end(b->journal);
+    }
+    return position;
+}
+
+static void note_changes(struct broker *b, uint64_t position)
+{
+    for (size_t i = 0; i < b->fx.changed_count; i++) {
+        const struct effect_key *k = &b->fx.changed[i];
+        *broker_position(b, k->db, k->hash) = position;
+        if (b->watching_count > 0) watch_touch(b, k->db, k->name);
+    }
+    if (b->fx.all_changed)
+        for (size_t i = 0; i < POSITION_SLOTS; i++) b->positions[i] = position;
+}
+
+static void publish_event(struct broker *b, const struct effect_event *e, uint64_t position)
+{
+    unsigned classes = b->settings.notify_keyspace_events;
+    struct buf channel = {0};
+    if (classes & NOTIFY_KEYSPACE) {
+        buf_printf(&channel, "__keyspace@%d__:", e->db);
+        buf_put(&channel, e->name);
+        hub_publish(b->hub, buf_bytes(&channel), bytes_of(e->event), position);
+    }
+    if (classes & NOTIFY_KEYEVENT) {
+        channel.len = 0;
+        buf_printf(&channel, "__keyevent@%d__:%s", e->db, e->event);
+        hub_publish(b->hub, buf_bytes(&channel), e->name, position);
+    }
+    buf_fini(&channel);
+}
+
+static void signal_blocked(struct broker *b)
+{
+    if (b->blocked_count == 0 || !b->fx.ready) return;
+    for (size_t i = 0; i < b->fx.changed_count; i++)
+        blocked_signal(b, b->fx.changed[i].db, b->fx.changed[i].name);
+    if (b->fx.all_changed) blocked_signal_all(b);
+}
+
+void broker_drain(struct broker *b, struct session *s)
+{
+    struct effects *fx = &b->fx;
+    uint64_t depends = fx->depends;
+    if (fx->records.len > 0) {
+        uint64_t position = journal_records(b);
+        if (position > depends) depends = position;
+        if (s != NULL) s->last_write = position;
+        b->dirty_records++;
+    }
+    if (fx->changed_count > 0 || fx->all_changed) note_changes(b, depends);
+    for (size_t i = 0; i < fx->event_count; i++) publish_event(b, &fx->events[i], depends);
+    signal_blocked(b);
+    effects_reset(fx);
+    fx->depends = depends;
+}
+
+/* ---- Refusing ---- */
+
+static void error_unknown_command(struct call *c)
+{
+    struct buf text = {0};
+    int shown = (int)(c->argv[0].len < 128 ? c->argv[0].len : 128);
+    buf_printf(&text, "ERR unknown command '%.*s', with args beginning with: ", shown,
+               c->argv[0].data);
+    size_t args = 0;
+    for (size_t i = 1; i < c->argc && args < 128; i++) {
+        size_t n = c->argv[i].len < 128 - args ? c->argv[i].len : 128 - args;
+        buf_printf(&text, "'%.*s' ", (int)n, c->argv[i].data);
+        args += n + 3;
+    }
+    resp_error_bytes(c->reply, buf_bytes(&text));
+    buf_fini(&text);
+}
+
+static void full_name(const struct command *top, const struct command *cmd, char *out, size_t n)
+{
+    if (top == cmd)
+        snprintf(out, n, "%s", cmd->name);
+    else
+        snprintf(out, n, "%s|%s", top->name, cmd->name);
+}
+
+static bool find_command(struct call *c)
+{
+    const struct command *top = command_find(c->argv[0]);
+    if (top == NULL) {
+        error_unknown_command(c);
+        return false;
+    }
+    const struct command *cmd = top;
+    if (top->subcommands != NULL && c->argc > 1) {
+        cmd = command_find_sub(top, c->argv[1]);
+        if (cmd == NULL && top->handler != NULL) cmd = top;
+        if (cmd == NULL) {
+            char upper[64];
+            size_t n = 0;
+            for (; top->name[n] && n < sizeof upper - 1; n++)
+                upper[n] = (char)(top->name[n] >= 'a' && top->name[n] <= 'z' ? top->name[n] - 32 : top->name[n]);
+            upper[n] = 0;
+            int shown = (int)(c->argv[1].len < 128 ? c->argv[1].len : 128);
+            resp_error(c->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", shown,
+                       c->argv[1].data, upper);
+            return false;
+        }
+    }
+    c->top = top;
+    c->cmd = cmd;
+    if (cmd->handler == NULL || !command_arity_ok(cmd, c->argc)) {
+        call_error_arity(c);
+        return false;
+    }
+    return true;
+}
+
+void call_error_arity(struct call *c)
+{
+    char name[96];
+    full_name(c->top, c->cmd, name, sizeof name);
+    resp_error(c->reply, "ERR wrong number of arguments for '%s' command", name);
+}
+
+static bool may_run_subscribed(const struct command *cmd)
+{
+    static const char *const allowed[] = {"ping",       "subscribe",    "ssubscribe",
+                                          "psubscribe", "unsubscribe",  "sunsubscribe",
+                                          "punsubscribe", "quit",       "reset"};
+    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
+        if (strcmp(cmd->name, allowed[i]) == 0) return true;
+    return false;
+}
+
+static bool is_allowed(struct call *c)
+{
+    struct broker *b = c->broker;
+    struct session *s = c->session;
+    if (!s->authenticated && !(c->cmd->flags & CMD_NO_AUTH)) {
+        resp_error(c->reply, "NOAUTH Authentication required.");
+        return false;
+    }
+    if ((c->cmd->flags & CMD_DENYOOM) && b->settings.maxmemory > 0 &&
+        mem_used() > (size_t)b->settings.maxmemory) {
+        resp_error(c->reply, "OOM command not allowed when used memory > 'maxmemory'.");
+        return false;
+    }
+    if (s->proto == 2 && session_is_subscribed(s) && !may_run_subscribed(c->top)) {
+        char name[96];
+        full_name(c->top, c->cmd, name, sizeof name);
+        resp_error(c->reply,
+                   "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
+                   "QUIT / RESET are allowed in this context",
+                   name);
+        return false;
+    }
+    return true;
+}
+
+/* A write is admitted before its handler runs: its bytes must fit into prepared journal space. */
+static bool is_admitted(struct call *c)
+{
+    if (!(c->cmd->flags & CMD_WRITE)) return true;
+    size_t bytes = 64;
+    for (size_t i = 0; i < c->argc; i++) bytes += c->argv[i].len + 16;
+    if (journal_admit(c->broker->journal, bytes, (c->cmd->flags & CMD_SHRINKS) != 0) == 0)
+        return true;
+    resp_error(c->reply, "MISCONF %s", journal_refusal(c->broker->journal));
+    return false;
+}
+
+static bool runs_in_multi(const struct command *cmd)
+{
+    static const char *const direct[] = {"exec", "discard", "multi", "watch", "quit", "reset"};
+    for (size_t i = 0; i < sizeof direct / sizeof *direct; i++)
+        if (strcmp(cmd->name, direct[i]) == 0) return true;
+    return false;
+}
+
+/* ---- Running ---- */
+
+/* An error reply is counted by its code: what INFO errorstats shows. */
+static bool replied_error(struct broker *b, const struct buf *out, size_t start)
+{
+    if (out->len <= start || out->data[start] != '-') return false;
+    broker_count_error(b, (struct bytes){out->data + start, out->len - start});
+    return true;
+}
+
+void broker_run(struct call *c)
+{
+    struct broker *b = c->broker;
+    size_t start = c->reply->out->len;
+    int64_t before = b->mono_us;
+    c->cmd->handler(c);
+    b->mono_us = b->options.monotonic_us();
+    int64_t took = b->mono_us - before;
+    struct command_stats *stats = &b->stats[command_index(c->top)];
+    b->commands_processed++;
+    if (!b->still_blocked) {
+        stats->calls++;
+        stats->usec += (uint64_t)took;
+        if (replied_error(b, c->reply->out, start)) stats->failed++;
+        if (took >= b->settings.slowlog_log_slower_than && b->settings.slowlog_log_slower_than >= 0 &&
+            !(c->cmd->flags & CMD_SKIP_SLOWLOG))
+            slowlog_add(&b->slowlog, (size_t)b->settings.slowlog_max_len, c->now_ms / 1000, took,
+                        c->argc, c->argv, c->session->address, buf_bytes(&c->session->name));
+    }
+    if (b->monitor_count > 0 && !(c->cmd->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)))
+        monitor_feed(b, c->session, c->argc, c->argv);
+    broker_drain(b, c->session);
+}
+
+static void call_init(struct call *c, struct broker *b, struct session *s, struct resp_writer *w,
+                      size_t argc, const struct bytes *argv)
+{
+    *c = (struct call){
+        .broker = b, .session = s, .argc = argc, .argv = argv, .reply = w, .fx = &b->fx,
+        .ks = b->ks, .arena = &b->arena, .db = s->db, .now_ms = b->now_ms,
+    };
+}
+
+/* Replies may be switched off: then they are written aside and dropped. */
+struct reply_place {
+    struct resp_writer writer;
+    struct buf aside;
+    size_t start;
+};
+
+static void reply_begin(struct reply_place *p, struct session *s)
+{
+    bool off = s->reply_mode == SESSION_REPLY_OFF || s->reply_mode == SESSION_REPLY_SKIP;
+    *p = (struct reply_place){.start = s->out.bytes.len};
+    p->writer = (struct resp_writer){off || s->out.closed ? &p->aside : &s->out.bytes, s->proto};
+}
+
+static void reply_end(struct reply_place *p, struct broker *b, struct session *s)
+{
+    if (p->writer.out == &p->aside) {
+        buf_fini(&p->aside);
+    } else if (s->out.bytes.len > p->start) {
+        if (b->fx.depends > journal_covered(b->journal))
+            outbox_gate(&s->out, p->start, b->fx.depends);
+        outbox_touch(&s->out);
+    }
+    b->fx.depends = 0;
+    if (s->reply_mode == SESSION_REPLY_SKIP) s->reply_mode = SESSION_REPLY_ON;
+    if (s->reply_mode == SESSION_REPLY_SKIP_NEXT) s->reply_mode = SESSION_REPLY_SKIP;
+}
+
+/* What is refused inside MULTI spoils the transaction. */
+static void refuse(struct call *c)
+{
+    struct broker *b = c->broker;
+    if (c->session->flags & SESSION_MULTI) c->session->flags |= SESSION_MULTI_BAD;
+    if (c->top != NULL) b->stats[command_index(c->top)].rejected++;
+    const struct buf *out = c->reply->out;
+    size_t start = c->reply_start;
+    replied_error(b, out, start);
+}
+
+static enum broker_progress dispatch(struct call *c)
+{
+    struct session *s = c->session;
+    if (!find_command(c) || !is_allowed(c)) {
+        refuse(c);
+        return BROKER_DONE;
+    }
+    if ((s->flags & SESSION_MULTI) && !runs_in_multi(c->top)) {
+        if (c->cmd->flags & CMD_NO_MULTI) {
+            resp_error(c->reply, "ERR Command not allowed inside a transaction");
+            refuse(c);
+            return BROKER_DONE;
+        }
+        session_queue(s, c->cmd, c->top, c->argc, c->argv);
+        resp_simple(c->reply, "QUEUED");
+        return BROKER_DONE;
+    }
+    if (c->broker->pause_until_ms > c->now_ms && session_is_paused(c->broker, s, c->cmd)) {
+        s->flags |= SESSION_PAUSED;
+        return BROKER_RETRY;
+    }
+    if (!is_admitted(c)) {
+        refuse(c);
+        return BROKER_DONE;
+    }
+    s->last_command = c->cmd;
+    s->last_top = c->top;
+    broker_run(c);
+    if (s->flags & (SESSION_BLOCKED | SESSION_CLOSING)) return BROKER_STOP;
+    return BROKER_DONE;
+}
+
+enum broker_progress broker_exec(struct broker *b, struct session *s, size_t argc,
+                                 const struct bytes *argv)
+{
+    must(argc > 0);
+    struct reply_place place;
+    struct call c;
+    reply_begin(&place, s);
+    call_init(&c, b, s, &place.writer, argc, argv);
+    c.reply_start = place.writer.out->len;
+    s->active_ms = b->now_ms;
+    b->current = s;
+    enum broker_progress progress = dispatch(&c);
+    b->current = NULL;
+    reply_end(&place, b, s);
+    if (b->blocked_count > 0) blocked_serve(b);
+    if (b->arena_uses++ > 64) { /* a pipeline of many calls in one turn must not pile up */
+        arena_reset(&b->arena);
+        b->arena_uses = 0;
+    }
+    return progress;
+}
+
+void broker_run_alone(struct broker *b, struct session *s, const struct command *cmd,
+                      const struct command *top, size_t argc, const struct bytes *argv,
+                      void (*fn)(struct call *c))
+{
+    struct reply_place place;
+    struct call c;
+    struct session *outer = b->current;
+    uint64_t outer_depends = b->fx.depends;
+    b->fx.depends = 0;
+    reply_begin(&place, s);
+    call_init(&c, b, s, &place.writer, argc, argv);
+    c.cmd = cmd;
+    c.top = top;
+    c.reply_start = place.writer.out->len;
+    b->current = s;
+    if (fn != NULL) {
+        fn(&c);
+        broker_drain(b, s);
+    } else {
+        broker_run(&c);
+    }
+    b->current = outer;
+    reply_end(&place, b, s);
+    b->fx.depends = outer_depends;
+}
+
+void broker_protocol_error(struct broker *b, struct session *s, const char *text)
+{
+    struct reply_place place;
+    reply_begin(&place, s);
+    resp_error(&place.writer, "ERR %s", text);
+    reply_end(&place, b, s);
+    session_end(s, true);
+}

@@ -1,0 +1,116 @@
+/* All families' tables as one, found by name in any case. Built once, at first use. */
+#include "broker/command.h"
+
+#include "base/must.h"
+#include "base/num.h"
+
+static const struct command *const families[] = {
+    cmd_connection, cmd_client, cmd_server, cmd_command,    cmd_config,   cmd_keys,  cmd_expire,
+    cmd_string,     cmd_hash,   cmd_set,    cmd_zset,       cmd_zset_range, cmd_zset_ops,
+    cmd_multi,      cmd_pubsub, cmd_blocking,
+};
+
+enum { FAMILIES = sizeof families / sizeof *families, SLOTS = 1024, COMMANDS_MAX = 400 };
+
+static const struct command *all[COMMANDS_MAX];
+static uint16_t count;
+static uint16_t slots[SLOTS]; /* 0: free; else index + 1 */
+
+static unsigned char lower(char c)
+{
+    return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+}
+
+/* FNV-1a over the lower-cased name: the names are ours, nobody can make them collide. */
+static uint32_t name_hash(struct bytes name)
+{
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < name.len; i++) h = (h ^ lower(name.data[i])) * 16777619u;
+    return h ^ (h >> 15);
+}
+
+static void build(void)
+{
+    for (size_t f = 0; f < FAMILIES; f++) {
+        for (const struct command *cmd = families[f]; cmd->name != NULL; cmd++) {
+            must(count < COMMANDS_MAX);
+            uint32_t at = name_hash(bytes_of(cmd->name)) % SLOTS;
+            while (slots[at] != 0) {
+                must(strcmp(all[slots[at] - 1]->name, cmd->name) != 0);
+                at = (at + 1) % SLOTS;
+            }
+            all[count++] = cmd;
+            slots[at] = count;
+        }
+    }
+}
+
+static size_t find(struct bytes name)
+{
+    if (count == 0) build();
+    uint32_t at = name_hash(name) % SLOTS;
+    for (; slots[at] != 0; at = (at + 1) % SLOTS)
+        if (bytes_is_word(name, all[slots[at] - 1]->name)) return slots[at];
+    return 0;
+}
+
+const struct command *command_find(struct bytes name)
+{
+    size_t found = find(name);
+    return found == 0 ? NULL : all[found - 1];
+}
+
+const struct command *command_find_sub(const struct command *parent, struct bytes name)
+{
+    for (const struct command *sub = parent->subcommands; sub != NULL && sub->name != NULL; sub++)
+        if (bytes_is_word(name, sub->name)) return sub;
+    return NULL;
+}
+
+size_t command_count(void)
+{
+    if (count == 0) build();
+    return count;
+}
+
+const struct command *command_at(size_t i)
+{
+    must(i < command_count());
+    return all[i];
+}
+
+size_t command_index(const struct command *top_level)
+{
+    size_t found = find(bytes_of(top_level->name));
+    must(found > 0 && all[found - 1] == top_level);
+    return found - 1;
+}
+
+static int numbered_keys(const struct command *cmd, const struct bytes *argv, size_t argc, int *ret,
+                         int max)
+{
+    int64_t n;
+    int found = 0;
+    if ((size_t)cmd->first_key >= argc || !num_parse_i64(argv[cmd->first_key], &n) || n <= 0 ||
+        n > (int64_t)argc - cmd->first_key - 1)
+        return -1;
+    if (cmd->first_key > 1 && cmd->last_key == 1) { /* a destination before the count */
+        if (found < max) ret[found] = 1;
+        found++;
+    }
+    for (int64_t i = 0; i < n; i++, found++)
+        if (found < max) ret[found] = cmd->first_key + 1 + (int)i;
+    return found;
+}
+
+int command_keys(const struct command *cmd, const struct bytes *argv, size_t argc, int *ret,
+                 int max)
+{
+    if (cmd->key_positions == KEYS_NUMBERED) return numbered_keys(cmd, argv, argc, ret, max);
+    if (cmd->first_key == 0) return 0;
+    int last = cmd->last_key < 0 ? (int)argc + cmd->last_key : cmd->last_key;
+    int found = 0;
+    for (int i = cmd->first_key; i <= last && i < (int)argc; i += cmd->key_step, found++)
+        if (found < max) ret[found] = i;
+    return found;
+}
