@@ -2,9 +2,13 @@
 
 #include <malloc.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#include "base/must.h"
 
 static atomic_size_t used;
 static atomic_size_t peak;
@@ -31,6 +35,33 @@ void *mem_alloc(size_t n)
 void *mem_calloc(size_t n)
 {
     return counted(calloc(1, n ? n : 1), n);
+}
+
+void *mem_calloc_aligned(size_t align, size_t n)
+{
+    void *p = NULL;
+    if (posix_memalign(&p, align, n ? n : 1) != 0) out_of_memory(n);
+    return memset(counted(p, n), 0, n);
+}
+
+/* The kernel aligns to small pages; so ask for a piece more and give back both ends. */
+void *mem_pages_map(size_t n)
+{
+    size_t asked = n + MEM_PAGES_PIECE;
+    char *p = mmap(NULL, asked, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) out_of_memory(n);
+    size_t before = -(uintptr_t)p % MEM_PAGES_PIECE;
+    if (before > 0) must(munmap(p, before) == 0);
+    must(munmap(p + before + n, MEM_PAGES_PIECE - before) == 0);
+    atomic_fetch_add_explicit(&used, n, memory_order_relaxed);
+    return p + before;
+}
+
+void mem_pages_unmap(void *p, size_t n)
+{
+    if (n == 0) return;
+    must(munmap(p, n) == 0);
+    atomic_fetch_sub_explicit(&used, n, memory_order_relaxed);
 }
 
 void *mem_realloc(void *p, size_t n)

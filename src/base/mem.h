@@ -8,10 +8,19 @@
 
 void *mem_alloc(size_t n);
 void *mem_calloc(size_t n);
+/* Zeroed, at a multiple of `align` (a power of two, at least 8). */
+void *mem_calloc_aligned(size_t align, size_t n);
 void *mem_realloc(void *p, size_t n); /* p may be NULL */
 void mem_free(void *p);               /* p may be NULL */
 char *mem_strdup(const char *s);
 void *mem_dup(const void *p, size_t n); /* n may be 0 */
+
+/* Zero pages straight from the kernel, for what is large: given at once whatever their number, in
+ * memory only once touched. Aligned to MEM_PAGES_PIECE, n is a multiple of the page size. Any piece
+ * (at a multiple of MEM_PAGES_PIECE from the start) may be given back before the others. */
+enum { MEM_PAGES_PIECE = 2 * 1024 * 1024 };
+void *mem_pages_map(size_t n);
+void mem_pages_unmap(void *p, size_t n); /* n may be 0 */
 
 /* Bytes allocated through this module and not yet freed, as the allocator rounds them. */
 size_t mem_used(void);

@@ -7,9 +7,15 @@
 /* Strict: optional '-', digits without leading zeros (but "0"), whole range, nothing else. */
 bool num_parse_i64(struct bytes text, int64_t *ret);
 bool num_parse_u64(struct bytes text, uint64_t *ret);
-/* Decimal, hex or exponent form, inf/-inf/+inf/infinity in any case; no space, no NaN, whole text. */
+/* Decimal, hex or exponent form, inf/-inf/+inf/infinity in any case; no space, no NaN, whole text.
+ */
 bool num_parse_double(struct bytes text, double *ret);
-/* As num_parse_double, but into the 80-bit type that INCRBYFLOAT computes with; at most 255 bytes. */
+/* As Redis reads the bounds of ZRANGEBYSCORE and its kin, laxer than numbers elsewhere: leading
+ * space is skipped, "" is 0, what follows a zero byte is ignored, 1e400 is inf. The "(" is the
+ * caller's. */
+bool num_parse_score_bound(struct bytes text, double *ret);
+/* As num_parse_double, but into the 80-bit type that INCRBYFLOAT computes with; at most
+ * NUM_DOUBLE_MAX - 1 bytes. */
 bool num_parse_long_double(struct bytes text, long double *ret);
 
 enum { NUM_I64_MAX = 21, NUM_DOUBLE_MAX = 5 * 1024 };
