@@ -155,3 +155,23 @@ int64_t broker_next_due_ms(const struct broker *b)
     if (b->pause_until_ms != 0 && b->pause_until_ms < due) due = b->pause_until_ms;
     return due <= b->now_ms ? 0 : due - b->now_ms;
 }
+
+int64_t broker_now_ms(const struct broker *b)
+{
+    return b->now_ms;
+}
+
+void broker_count_input(struct broker *b, size_t bytes)
+{
+    b->net_input += bytes;
+}
+
+void broker_count_output(struct broker *b, size_t bytes)
+{
+    b->net_output += bytes;
+}
+
+void broker_count_rejected(struct broker *b)
+{
+    b->rejected_connections++;
+}

@@ -31,6 +31,8 @@ struct settings *broker_settings(struct broker *b);
 struct session *broker_session_open(struct broker *b, const struct session_port *port, void *owner,
                                     void (*on_dirty)(void *owner), int fd, const char *address,
                                     const char *local, unsigned flags);
+/* The peer is gone: from now on nothing is delivered to the session or run for it. */
+void broker_session_hangup(struct broker *b, struct session *s);
 void broker_session_close(struct broker *b, struct session *s);
 
 /* What became of a command that was fed. */
@@ -51,5 +53,12 @@ void broker_turn_begin(struct broker *b);
 void broker_turn_end(struct broker *b);
 /* Milliseconds until broker_turn_begin has something to do by itself; -1: never. */
 int64_t broker_next_due_ms(const struct broker *b);
+
+/* Unix time of this turn, in ms. */
+int64_t broker_now_ms(const struct broker *b);
+/* For INFO: what the server saw. */
+void broker_count_input(struct broker *b, size_t bytes);
+void broker_count_output(struct broker *b, size_t bytes);
+void broker_count_rejected(struct broker *b);
 
 #endif

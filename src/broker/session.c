@@ -53,6 +53,13 @@ static void let_go(struct broker *b, struct session *s)
     }
 }
 
+void broker_session_hangup(struct broker *b, struct session *s)
+{
+    s->flags |= SESSION_CLOSING;
+    s->out.closed = true;
+    let_go(b, s);
+}
+
 void broker_session_close(struct broker *b, struct session *s)
 {
     let_go(b, s);

@@ -1,0 +1,326 @@
+#include "server/conn.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/logline.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "server/internal.h"
+
+/* ---- The port: what the broker asks of a connection ---- */
+
+static void on_dirty(void *owner)
+{
+    struct conn *c = owner;
+    c->next_dirty = c->server->dirty;
+    c->server->dirty = c;
+}
+
+static void mark_dirty(struct conn *c)
+{
+    outbox_touch(&c->session->out);
+}
+
+static void port_close(void *owner, bool after_output)
+{
+    struct conn *c = owner;
+    if (c->state != CONN_OPEN) return;
+    if (!after_output) {
+        conn_close(c);
+        return;
+    }
+    c->state = CONN_DRAINING;
+    mark_dirty(c);
+}
+
+static void port_resume(void *owner)
+{
+    struct conn *c = owner;
+    if (c->resuming) return;
+    c->resuming = true;
+    c->next_resuming = c->server->resuming;
+    c->server->resuming = c;
+}
+
+static size_t port_input_bytes(const void *owner)
+{
+    return ((const struct conn *)owner)->input.len;
+}
+
+static const struct session_port port = {
+    .close = port_close, .resume = port_resume, .input_bytes = port_input_bytes};
+
+/* ---- Interest ---- */
+
+static void want(struct conn *c, unsigned interest)
+{
+    if (interest == c->interest) return;
+    c->interest = interest;
+    loop_watch_set(c->watch, interest);
+}
+
+static bool may_read(const struct conn *c)
+{
+    if (c->state != CONN_OPEN || c->held) return false;
+    return !c->stopped || c->input.len < STOPPED_INPUT_MAX;
+}
+
+static void update_interest(struct conn *c, bool write)
+{
+    want(c, (may_read(c) ? LOOP_READ : 0u) | (write ? LOOP_WRITE : 0u));
+}
+
+/* ---- Input ---- */
+
+/* A browser that was talked into posting to this port must not get anywhere. */
+static bool is_http(struct bytes name)
+{
+    static const char *const words[] = {"post",  "put",     "head",    "options",
+                                        "patch", "connect", "delete:", "host:"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (bytes_is_word(name, words[i])) return true;
+    return false;
+}
+
+/* Runs one parsed command; false when no more may be fed. *ret_taken: its bytes are done with. */
+static bool run_command(struct conn *c, bool *ret_taken)
+{
+    struct resp_request *r = &c->request;
+    *ret_taken = true;
+    if (r->argc == 0) return true;
+    if (is_http(r->argv[0])) {
+        logline(LOG_LEVEL_WARNING, "server",
+                "%s spoke HTTP to the Redis port: closed; the dashboard has a port of its own",
+                c->session->address);
+        conn_close(c);
+        return false;
+    }
+    enum broker_progress progress = broker_exec(c->server->broker, c->session, r->argc, r->argv);
+    if (progress == BROKER_DONE) return c->state == CONN_OPEN;
+    *ret_taken = progress != BROKER_RETRY;
+    c->stopped = true;
+    return false;
+}
+
+/* Feeds commands from data[0..len) until it is used up, incomplete, or the broker takes no more;
+ * returns how many bytes are done with. */
+static size_t feed(struct conn *c, const char *data, size_t len)
+{
+    size_t used = 0;
+    while (used < len) {
+        c->request.authenticated = c->session->authenticated;
+        ssize_t n = resp_request_feed(&c->request, data + used, len - used);
+        if (n == 0) break;
+        if (n < 0) {
+            broker_protocol_error(c->server->broker, c->session, c->request.error);
+            return len;
+        }
+        bool taken;
+        bool more = run_command(c, &taken);
+        resp_request_reset(&c->request);
+        if (taken) used += (size_t)n;
+        if (!more) break;
+    }
+    return c->state == CONN_OPEN ? used : len;
+}
+
+static void hold(struct conn *c)
+{
+    c->held = true;
+    c->next_held = c->server->held;
+    c->server->held = c;
+}
+
+void conn_unhold(struct conn *c)
+{
+    c->held = false;
+    if (c->state != CONN_DEAD) update_interest(c, c->interest & LOOP_WRITE);
+}
+
+static bool over_query_limit(struct conn *c)
+{
+    int64_t max = broker_settings(c->server->broker)->client_query_buffer_limit;
+    if ((int64_t)c->input.len <= max) return false;
+    logline(LOG_LEVEL_WARNING, "server", "%s: closed: its unread input is over "
+            "client-query-buffer-limit (%lld bytes)", c->session->address, (long long)max);
+    conn_close(c);
+    return true;
+}
+
+/* Input that must be kept: it goes on in the connection's own buffer. */
+static void take_input(struct conn *c, size_t n)
+{
+    struct server *s = c->server;
+    if (c->input.len == 0 && !c->stopped) {
+        size_t used = feed(c, s->input, n);
+        if (used < n) buf_append(&c->input, s->input + used, n - used);
+        return;
+    }
+    buf_append(&c->input, s->input, n);
+    if (c->stopped) return;
+    buf_consume(&c->input, feed(c, c->input.data, c->input.len));
+    buf_shrink(&c->input, 16 * 1024);
+}
+
+static void on_readable(struct conn *c)
+{
+    struct server *s = c->server;
+    if (journal_is_full(s->journal) && c->session->last_write > journal_covered(s->journal)) {
+        hold(c);
+        return;
+    }
+    ssize_t n = read(c->fd, s->input, READ_BYTES);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+        conn_close(c);
+        return;
+    }
+    if (n < 0) return;
+    broker_count_input(s->broker, (size_t)n);
+    size_t want_more = resp_request_want(&c->request, c->input.len);
+    if (want_more > READ_BYTES) buf_reserve(&c->input, want_more);
+    take_input(c, (size_t)n);
+    if (c->state == CONN_OPEN) over_query_limit(c);
+}
+
+void conn_resume(struct conn *c)
+{
+    c->resuming = false;
+    if (c->state != CONN_OPEN) return;
+    c->stopped = false;
+    if (c->input.len > 0) {
+        resp_request_reset(&c->request);
+        buf_consume(&c->input, feed(c, c->input.data, c->input.len));
+    }
+    if (c->state == CONN_OPEN) update_interest(c, c->interest & LOOP_WRITE);
+}
+
+/* ---- Output ---- */
+
+static bool over_output_limit(struct conn *c)
+{
+    struct broker *b = c->server->broker;
+    size_t pending = outbox_pending(&c->session->out);
+    const struct output_limit *limit =
+        &broker_settings(b)->output_limits[session_is_subscribed(c->session) ? 2 : 0];
+    if (limit->hard > 0 && pending > (size_t)limit->hard) return true;
+    if (limit->soft == 0 || pending <= (size_t)limit->soft) {
+        c->over_soft_ms = 0;
+        return false;
+    }
+    int64_t now_ms = broker_now_ms(b);
+    if (c->over_soft_ms == 0) c->over_soft_ms = now_ms;
+    return now_ms - c->over_soft_ms > limit->soft_s * 1000;
+}
+
+static void gate(struct conn *c)
+{
+    if (c->gated) return;
+    c->gated = true;
+    c->next_gated = c->server->gated;
+    c->server->gated = c;
+}
+
+/* Writes what may leave. False when the connection is gone. */
+static bool write_ready(struct conn *c)
+{
+    struct outbox *out = &c->session->out;
+    struct bytes ready = outbox_ready(out, journal_covered(c->server->journal));
+    if (ready.len == 0) return true;
+    ssize_t n = send(c->fd, ready.data, ready.len, MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        conn_close(c);
+        return false;
+    }
+    if (n > 0) {
+        outbox_sent(out, (size_t)n);
+        broker_count_output(c->server->broker, (size_t)n);
+    }
+    update_interest(c, n < (ssize_t)ready.len);
+    return true;
+}
+
+void conn_flush(struct conn *c)
+{
+    if (c->state == CONN_DEAD || !write_ready(c)) return;
+    size_t pending = outbox_pending(&c->session->out);
+    if (pending == 0) {
+        if (c->state == CONN_DRAINING) conn_close(c);
+        return;
+    }
+    if (over_output_limit(c)) {
+        logline(LOG_LEVEL_WARNING, "server",
+                "%s: closed: %zu bytes of output wait for it, over client-output-buffer-limit",
+                c->session->address, pending);
+        conn_close(c);
+        return;
+    }
+    if (!(c->interest & LOOP_WRITE)) gate(c);
+}
+
+/* ---- Life ---- */
+
+static void on_ready(void *arg, unsigned ready)
+{
+    struct conn *c = arg;
+    server_begin_turn(c->server);
+    if (c->state == CONN_DEAD) return;
+    if (ready & LOOP_READ && c->state == CONN_OPEN) on_readable(c);
+    if (c->state == CONN_DEAD) return;
+    if (ready & LOOP_WRITE) conn_flush(c);
+    if (c->state == CONN_OPEN) update_interest(c, c->interest & LOOP_WRITE);
+}
+
+struct conn *conn_new(struct server *server, int fd, const char *address, const char *local,
+                      unsigned session_flags)
+{
+    struct conn *c = mem_calloc(sizeof *c);
+    c->server = server;
+    c->fd = fd;
+    c->watch = loop_watch_new(server->loop, fd, on_ready, c);
+    c->session = broker_session_open(server->broker, &port, c, on_dirty, fd, address, local,
+                                     session_flags);
+    resp_request_init(&c->request);
+    c->request.bulk_bytes_max = (size_t)broker_settings(server->broker)->proto_max_bulk_len;
+    c->next = server->conns;
+    if (server->conns != NULL) server->conns->prev = c;
+    server->conns = c;
+    server->conn_count++;
+    update_interest(c, false);
+    return c;
+}
+
+void conn_refuse(int fd, const char *reply)
+{
+    ssize_t ignored = send(fd, reply, strlen(reply), MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)ignored;
+    close(fd);
+}
+
+void conn_close(struct conn *c)
+{
+    if (c->state == CONN_DEAD) return;
+    c->state = CONN_DEAD;
+    broker_session_hangup(c->server->broker, c->session);
+    want(c, 0);
+    c->next_dead = c->server->dead;
+    c->server->dead = c;
+}
+
+void conn_free(struct conn *c)
+{
+    struct server *s = c->server;
+    if (c->prev != NULL)
+        c->prev->next = c->next;
+    else
+        s->conns = c->next;
+    if (c->next != NULL) c->next->prev = c->prev;
+    s->conn_count--;
+    loop_watch_free(c->watch);
+    broker_session_close(s->broker, c->session);
+    resp_request_fini(&c->request);
+    buf_fini(&c->input);
+    close(c->fd);
+    mem_free(c);
+}

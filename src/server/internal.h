@@ -1,0 +1,58 @@
+/* What server.c, conn.c and listen.c share. */
+#ifndef LEAT_SERVER_INTERNAL_H
+#define LEAT_SERVER_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "log/journal.h"
+#include "server/conn.h"
+#include "server/server.h"
+
+enum {
+    READ_BYTES = 64 * 1024,    /* read from one connection per turn: the cap of work */
+    STOPPED_INPUT_MAX = 64 * 1024, /* kept unread beyond this while the broker takes nothing */
+    ACCEPTS_PER_TURN = 256,
+    LISTENERS_MAX = 8,
+};
+
+struct listener {
+    int fd;
+    struct loop_watch *watch;
+    struct server *server;
+    bool is_unix;
+};
+
+struct server {
+    struct loop *loop;
+    struct broker *broker;
+    struct journal *journal;
+    char *input; /* READ_BYTES, shared by all connections */
+    struct listener listeners[LISTENERS_MAX];
+    int listener_count;
+    int port;
+
+    struct conn *conns;
+    size_t conn_count;
+    struct conn *dirty, *resuming, *held, *gated, *dead;
+
+    int wake_fd; /* eventfd: stop, or sockets handed over */
+    struct loop_watch *wake_watch, *journal_watch;
+    atomic_bool stop, well;
+    bool failed;
+    bool began; /* the broker's turn has begun */
+    pthread_mutex_t lock; /* guards handed */
+    int *handed;          /* descriptors of server_connect, to be taken in by the loop */
+    size_t handed_count, handed_cap;
+    int64_t idle_check_ms;
+    int spare_fd; /* given up for a moment when descriptors run out */
+};
+
+/* server.c */
+void server_begin_turn(struct server *s);
+
+/* listen.c */
+int server_listen(struct server *s, const struct settings *settings, char **ret_error);
+void server_unlisten(struct server *s);
+
+#endif

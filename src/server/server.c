@@ -1,0 +1,334 @@
+/* The loop: poll, read and run, hand the journal its batch, write. */
+#include "server/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/logline.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "server/internal.h"
+
+static int64_t clock_us(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static int64_t now_us(void)
+{
+    return clock_us(CLOCK_REALTIME);
+}
+
+static int64_t monotonic_us(void)
+{
+    return clock_us(CLOCK_MONOTONIC);
+}
+
+static void on_shutdown(void *arg)
+{
+    server_stop(arg);
+}
+
+static void on_setting(void *arg, const char *name)
+{
+    struct server *s = arg;
+    struct settings *settings = broker_settings(s->broker);
+    if (strcmp(name, "sync") == 0 || strcmp(name, "appendfsync") == 0)
+        journal_set_sync(s->journal, (enum journal_sync)settings->sync);
+    if (strcmp(name, "loglevel") == 0) logline_level((enum log_level)settings->loglevel);
+    if (strcmp(name, "proto-max-bulk-len") == 0)
+        for (struct conn *c = s->conns; c != NULL; c = c->next)
+            c->request.bulk_bytes_max = (size_t)settings->proto_max_bulk_len;
+}
+
+/* ---- Waking from other threads ---- */
+
+static void take_in_handed(struct server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    int *fds = s->handed;
+    size_t n = s->handed_count;
+    s->handed = NULL;
+    s->handed_count = s->handed_cap = 0;
+    pthread_mutex_unlock(&s->lock);
+    for (size_t i = 0; i < n; i++) conn_new(s, fds[i], "internal:0", "internal:0", SESSION_INTERNAL);
+    mem_free(fds);
+}
+
+static void drain_eventfd(int fd)
+{
+    uint64_t n;
+    ssize_t ignored = read(fd, &n, sizeof n);
+    (void)ignored;
+}
+
+static void on_wake(void *arg, unsigned ready)
+{
+    struct server *s = arg;
+    server_begin_turn(s);
+    drain_eventfd(s->wake_fd);
+    take_in_handed(s);
+}
+
+static void wake(struct server *s)
+{
+    uint64_t one = 1;
+    ssize_t ignored = write(s->wake_fd, &one, sizeof one);
+    (void)ignored;
+}
+
+void server_stop(struct server *s)
+{
+    atomic_store(&s->stop, true);
+    wake(s);
+}
+
+int server_connect(struct server *s)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) return -errno;
+    pthread_mutex_lock(&s->lock);
+    if (s->handed_count == s->handed_cap) {
+        s->handed_cap = s->handed_cap ? s->handed_cap * 2 : 8;
+        s->handed = mem_realloc(s->handed, s->handed_cap * sizeof *s->handed);
+    }
+    s->handed[s->handed_count++] = pair[0];
+    pthread_mutex_unlock(&s->lock);
+    wake(s);
+    return pair[1];
+}
+
+/* ---- One turn ---- */
+
+static void resume_conns(struct server *s)
+{
+    while (s->resuming != NULL) {
+        struct conn *c = s->resuming;
+        s->resuming = c->next_resuming;
+        conn_resume(c);
+    }
+}
+
+static void flush_dirty(struct server *s)
+{
+    while (s->dirty != NULL) {
+        struct conn *c = s->dirty;
+        s->dirty = c->next_dirty;
+        c->session->out.dirty = false;
+        conn_flush(c);
+    }
+}
+
+static void flush_gated(struct server *s)
+{
+    struct conn *list = s->gated;
+    s->gated = NULL;
+    while (list != NULL) {
+        struct conn *c = list;
+        list = c->next_gated;
+        c->gated = false;
+        conn_flush(c);
+    }
+}
+
+static void unhold_conns(struct server *s)
+{
+    if (s->held == NULL || journal_is_full(s->journal)) return;
+    while (s->held != NULL) {
+        struct conn *c = s->held;
+        s->held = c->next_held;
+        conn_unhold(c);
+    }
+}
+
+static void on_covered(void *arg, unsigned ready)
+{
+    struct server *s = arg;
+    drain_eventfd(journal_wake_fd(s->journal));
+}
+
+static void drop_dead_from_lists(struct server *s)
+{
+    struct conn **at = &s->gated;
+    while (*at != NULL) {
+        if ((*at)->state == CONN_DEAD)
+            *at = (*at)->next_gated;
+        else
+            at = &(*at)->next_gated;
+    }
+    at = &s->held;
+    while (*at != NULL) {
+        if ((*at)->state == CONN_DEAD)
+            *at = (*at)->next_held;
+        else
+            at = &(*at)->next_held;
+    }
+}
+
+/* A dead connection may still stand on other lists; they are empty of it before it is freed. */
+static void free_dead(struct server *s)
+{
+    if (s->dead == NULL) return;
+    drop_dead_from_lists(s);
+    resume_conns(s);
+    flush_dirty(s);
+    while (s->dead != NULL) {
+        struct conn *c = s->dead;
+        s->dead = c->next_dead;
+        conn_free(c);
+    }
+}
+
+static void close_idle(struct server *s)
+{
+    int64_t timeout_s = broker_settings(s->broker)->timeout;
+    int64_t now_ms = broker_now_ms(s->broker);
+    if (timeout_s == 0 || now_ms - s->idle_check_ms < 1000) return;
+    s->idle_check_ms = now_ms;
+    for (struct conn *c = s->conns; c != NULL; c = c->next)
+        if (now_ms - c->session->active_ms > timeout_s * 1000 && !session_is_subscribed(c->session) &&
+            !(c->session->flags & (SESSION_BLOCKED | SESSION_INTERNAL)))
+            conn_close(c);
+}
+
+static bool journal_is_well(struct server *s)
+{
+    const char *why = journal_failure(s->journal);
+    if (why == NULL) return true;
+    logline(LOG_LEVEL_WARNING, "journal",
+            "%s: stopping, nothing more is acknowledged; what was acknowledged is safe", why);
+    atomic_store(&s->well, false);
+    s->failed = true;
+    return false;
+}
+
+/* The time of a turn is taken after the wait and before the first command. */
+void server_begin_turn(struct server *s)
+{
+    if (s->began) return;
+    s->began = true;
+    broker_turn_begin(s->broker);
+}
+
+static void turn(struct server *s)
+{
+    int64_t wait_ms = s->resuming != NULL ? 0 : broker_next_due_ms(s->broker);
+    s->began = false;
+    loop_turn(s->loop, wait_ms);
+    server_begin_turn(s);
+    resume_conns(s);
+    broker_turn_end(s->broker);
+    flush_dirty(s);
+    if (s->gated != NULL) flush_gated(s);
+    unhold_conns(s);
+    close_idle(s);
+    free_dead(s);
+}
+
+int server_run(struct server *s)
+{
+    atomic_store(&s->well, true);
+    while (!atomic_load(&s->stop) && journal_is_well(s)) {
+        turn(s);
+    }
+    atomic_store(&s->well, false);
+    return s->failed ? 1 : 0;
+}
+
+bool server_is_well(const struct server *s)
+{
+    return atomic_load(&s->well);
+}
+
+/* ---- Life ---- */
+
+static void raise_descriptor_limit(int64_t maxclients)
+{
+    struct rlimit limit;
+    rlim_t need = (rlim_t)maxclients + 64;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need) return;
+    limit.rlim_cur = limit.rlim_max < need ? limit.rlim_max : need;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < need)
+        logline(LOG_LEVEL_WARNING, "server",
+                "only %llu file descriptors are allowed: fewer than maxclients connections fit; "
+                "raise `ulimit -n`", (unsigned long long)limit.rlim_cur);
+}
+
+static void watch_wakes(struct server *s)
+{
+    s->wake_watch = loop_watch_new(s->loop, s->wake_fd, on_wake, s);
+    loop_watch_set(s->wake_watch, LOOP_READ);
+    s->journal_watch = loop_watch_new(s->loop, journal_wake_fd(s->journal), on_covered, s);
+    loop_watch_set(s->journal_watch, LOOP_READ);
+}
+
+struct server *server_new(const struct settings *settings, char **ret_error)
+{
+    struct server *s = mem_calloc(sizeof *s);
+    s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    s->loop = loop_new();
+    s->input = mem_alloc(READ_BYTES);
+    pthread_mutex_init(&s->lock, NULL);
+    must(s->loop != NULL && s->wake_fd >= 0);
+    raise_descriptor_limit(settings->maxclients);
+    struct broker_options options = {.settings = settings, .now_us = now_us,
+                                     .monotonic_us = monotonic_us, .on_setting = on_setting,
+                                     .on_shutdown = on_shutdown, .arg = s};
+    s->broker = broker_new(&options, ret_error);
+    if (s->broker == NULL) {
+        server_free(s);
+        return NULL;
+    }
+    s->journal = broker_journal(s->broker);
+    watch_wakes(s);
+    if (server_listen(s, settings, ret_error) < 0) {
+        server_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+/* What was executed is made durable and its replies leave, so that a clean stop loses no answer. */
+static void finish_output(struct server *s)
+{
+    broker_turn_end(s->broker);
+    if (!s->failed) journal_wait(s->journal, journal_head(s->journal));
+    for (struct conn *c = s->conns; c != NULL; c = c->next) conn_flush(c);
+    for (struct conn *c = s->conns; c != NULL; c = c->next) conn_close(c);
+    free_dead(s);
+}
+
+void server_free(struct server *s)
+{
+    if (s == NULL) return;
+    if (s->broker != NULL) {
+        server_unlisten(s);
+        if (s->journal != NULL) finish_output(s);
+    }
+    loop_watch_free(s->wake_watch);
+    loop_watch_free(s->journal_watch);
+    broker_free(s->broker);
+    loop_free(s->loop);
+    for (size_t i = 0; i < s->handed_count; i++) close(s->handed[i]);
+    mem_free(s->handed);
+    mem_free(s->input);
+    pthread_mutex_destroy(&s->lock);
+    close(s->wake_fd);
+    close(s->spare_fd);
+    mem_free(s);
+}
+
+int server_port(const struct server *s)
+{
+    return s->port;
+}
