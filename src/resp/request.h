@@ -11,8 +11,8 @@
 #include "base/buf.h"
 
 enum {
-    RESP_INLINE_MAX = 64 * 1024,
-    RESP_ARGS_MAX = 1024 * 1024,           /* multibulk length; Redis: 1024*1024 */
+    RESP_INLINE_MAX = 64 * 1024, /* also of a header line */
+    RESP_ARGS_MAX = INT32_MAX,   /* room is made as arguments come, not as they are announced */
     RESP_ARGS_MAX_UNAUTHENTICATED = 10,
     RESP_BULK_MAX_UNAUTHENTICATED = 16384,
 };
@@ -32,16 +32,17 @@ struct resp_request {
 
     /* Private. */
     size_t argv_cap;
-    size_t *offsets;
-    size_t pos;
-    int64_t args_left;
-    int64_t bulk_len; /* -1: no header read yet */
+    size_t pos;        /* bytes of this command understood so far */
+    size_t scanned;    /* bytes up to here hold no end of the line that begins at pos */
+    int64_t args_left; /* 0: at the start of a command */
+    int64_t bulk_len;  /* -1: no header read yet */
     struct buf inline_text;
 };
 
 void resp_request_init(struct resp_request *r);
 void resp_request_fini(struct resp_request *r);
-/* Back to the start of a command; gives memory of a very long one back. */
+/* Back to the start of a command; gives memory of a very long one back. Not needed between
+ * commands: after a complete one the next feed begins anew. */
 void resp_request_reset(struct resp_request *r);
 
 /* > 0: a command is complete and took that many bytes (argc may be 0: an empty line or array,
@@ -49,12 +50,12 @@ void resp_request_reset(struct resp_request *r);
  * closed after the error reply. */
 ssize_t resp_request_feed(struct resp_request *r, const char *data, size_t len);
 
-/* While a large argument is incomplete: how many bytes are still to come at least; else 0. */
+/* When `len` bytes ended inside an argument: how many are missing to its end; else 0. */
 size_t resp_request_want(const struct resp_request *r, size_t len);
 
 /* Splits a line as redis-cli and inline commands do ("a b" 'c\'d' "\x00\n"). Returns the number of
- * words, -1 for unbalanced quotes. Words are appended to `text`; *ret_words (arena or malloc'd by
- * mem_alloc, caller frees by mem_free) point into it. */
+ * words, -1 for unbalanced quotes. Words are appended to `text`; *ret_words (the caller frees it by
+ * mem_free) point into it, until more is appended. */
 ssize_t resp_split_line(struct bytes line, struct buf *text, struct bytes **ret_words);
 
 #endif
