@@ -31,7 +31,8 @@ enum flow_view_type { FLOW_VIEW_TIMESERIES, FLOW_VIEW_SCOREBOARD };
 struct flow_view {
     const char *id;
     enum flow_view_type type;
-    const char *topic;
+    const char *topic;   /* id */
+    const char *channel; /* the topic's */
     /* timeseries: hash `total`: bucket start (Unix seconds) -> count; per value of the event's
      * field `by` a hash `series` with {value} replaced; set `members` of the values. */
     const char *total, *by, *series, *members;
@@ -53,17 +54,18 @@ struct flow_runner_options {
     size_t ahead_max;      /* events a source may be ahead of the views; 0: 10,000 */
 };
 /* The flow must outlive the runner. */
-struct flow_runner *flow_runner_new(const struct flow *f, const struct flow_runner_options *options);
+struct flow_runner *flow_runner_new(const struct flow *f,
+                                    const struct flow_runner_options *options);
 void flow_runner_free(struct flow_runner *r);
 
 struct flow_source_status {
     const char *id;
     struct source_status source;
-    uint64_t published;  /* messages acknowledged by the broker */
-    uint64_t duplicates; /* dropped by `dedupe` */
-    uint64_t malformed;  /* not what the file says they are */
+    uint64_t published;         /* messages acknowledged by the broker */
+    uint64_t duplicates;        /* dropped by `dedupe` */
+    uint64_t malformed;         /* not what the file says they are */
     const char *last_malformed; /* NULL, or its reason and first bytes */
-    bool held_back;      /* paused at the bound */
+    bool held_back;             /* paused at the bound */
 };
 size_t flow_source_count(const struct flow_runner *r);
 void flow_source_status(const struct flow_runner *r, size_t index, struct flow_source_status *ret);
@@ -71,7 +73,7 @@ void flow_source_status(const struct flow_runner *r, size_t index, struct flow_s
 struct flow_view_status {
     uint64_t processed; /* events whose updates were acknowledged */
     uint64_t malformed;
-    uint64_t errors;    /* error replies and unknown outcomes */
+    uint64_t errors; /* error replies and unknown outcomes */
     const char *last_error;
 };
 void flow_view_status(const struct flow_runner *r, size_t index, struct flow_view_status *ret);
