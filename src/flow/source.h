@@ -16,17 +16,17 @@ enum source_state { SOURCE_CONNECTING, SOURCE_CONNECTED, SOURCE_WAITING, SOURCE_
 struct source_options {
     enum source_type type;
     const char *url;
-    const char *user_agent;      /* NULL: "leat/VERSION (+contact URL)"; Wikimedia asks for one */
-    int connect_timeout_ms;      /* 0: 10,000 */
-    int idle_timeout_ms;         /* nothing received for so long: reconnect. 0: 60,000 */
-    int backoff_min_ms;          /* 0: 500; full jitter, doubled up to backoff_max_ms */
-    int backoff_max_ms;          /* 0: 30,000 */
-    size_t event_bytes_max;      /* 0: 1 MB; a larger one is dropped and counted as malformed */
+    const char *user_agent; /* NULL: one that names leat; Wikimedia asks for it */
+    int connect_timeout_ms; /* 0: 10,000 */
+    int idle_timeout_ms;    /* nothing received for so long: reconnect. 0: 60,000 */
+    int backoff_min_ms;     /* 0: 500; full jitter, doubled up to backoff_max_ms */
+    int backoff_max_ms;     /* 0: 30,000 */
+    size_t event_bytes_max; /* 0: 1 MB; a larger one is dropped and counted as malformed */
     /* > 0: when no event has come within so many ms of the start, go on with the simulator and
      * stay with it (SOURCE_SIMULATED). */
     int simulate_after_ms;
-    int simulate_rate;           /* simulated events per second; 0: 20 */
-    const char *last_event_id;   /* to resume from; NULL for none */
+    int simulate_rate;         /* simulated events per second; 0: 20 */
+    const char *last_event_id; /* to resume from; NULL for none */
     /* One event. All bytes are borrowed until the return. `id` and `name` are empty for lines. */
     void (*on_event)(void *arg, struct bytes id, struct bytes name, struct bytes data);
     /* A change of state; `why` NULL or one sentence. May be NULL. */
@@ -34,8 +34,9 @@ struct source_options {
     void *arg;
 };
 
-/* Starts at once. Options are copied. */
+/* Starts at the next turn of the loop: no callback comes before that. Options are copied. */
 struct source *source_new(struct event_base *base, const struct source_options *options);
+/* Not from within a callback of the source. */
 void source_free(struct source *s);
 /* Stops and resumes reading, so that the peer feels the back-pressure; on_event may still be called
  * for what was already read by then (at most 64 KB of it) unless called from within on_event. */
@@ -51,7 +52,7 @@ struct source_status {
     uint64_t oversized;
     uint64_t reconnects;
     uint64_t errors;
-    const char *last_error;     /* NULL or one sentence; borrowed until the next event loop turn */
+    const char *last_error; /* NULL or one sentence; borrowed until the next event loop turn */
 };
 void source_status(const struct source *s, struct source_status *ret);
 
