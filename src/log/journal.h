@@ -23,7 +23,7 @@ struct file_layer; /* log/file.h */
 enum journal_sync { JOURNAL_SYNC_ALWAYS, JOURNAL_SYNC_EVERYSEC, JOURNAL_SYNC_NO };
 
 struct journal_options {
-    const char *dir;                /* made if absent, mode 0700; locked by one process */
+    const char *dir; /* made if absent, mode 0700; locked by one process */
     enum journal_sync sync;
     size_t segment_bytes;           /* 0: the default, 64 MB */
     size_t unsynced_bytes_max;      /* 0: the default, 64 MB; see journal_is_full */
@@ -80,14 +80,14 @@ const char *journal_failure(const struct journal *j);
 void journal_set_sync(struct journal *j, enum journal_sync sync);
 
 struct journal_stats {
-    uint64_t bytes;           /* of all segments in use */
-    uint64_t batches;         /* written since the start */
-    uint64_t records;         /* appended since the start */
-    uint64_t replayed;        /* records replayed at the start */
+    uint64_t bytes;    /* of all segments in use */
+    uint64_t batches;  /* written since the start */
+    uint64_t records;  /* appended since the start */
+    uint64_t replayed; /* records replayed at the start */
     int64_t replay_us;
     int64_t sync_us_p50, sync_us_p99, sync_us_max;
     uint64_t segments;
-    bool pending_sync;        /* bytes written but not synced */
+    bool pending_sync; /* bytes written but not synced */
 };
 void journal_stats(struct journal *j, struct journal_stats *ret);
 

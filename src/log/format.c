@@ -1,0 +1,96 @@
+#include "log/format.h"
+
+#include "base/crc.h"
+
+static const char segment_magic[8] = "leat-jrn";
+static const char batch_magic[4] = "LB01";
+
+static uint64_t load_u64(const char *p)
+{
+    return load_u32(p) | (uint64_t)load_u32(p + 4) << 32;
+}
+
+static void store_u64(char *p, uint64_t n)
+{
+    store_u32(p, (uint32_t)n);
+    store_u32(p + 4, (uint32_t)(n >> 32));
+}
+
+bool bytes_are_zero(const char *p, size_t n)
+{
+    return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
+
+void segment_header_encode(char *out, const struct segment_header *h)
+{
+    memset(out, 0, SEGMENT_HEADER);
+    memcpy(out, segment_magic, sizeof(segment_magic));
+    store_u32(out + 12, FORMAT_VERSION);
+    store_u64(out + 16, h->history);
+    store_u64(out + 24, h->epoch);
+    store_u64(out + 32, h->first_position);
+    store_u64(out + 40, h->size);
+    store_u64(out + 48, h->time_us);
+    store_u32(out + 8, crc32c(0, out + 12, SEGMENT_HEADER - 12));
+}
+
+enum header_state segment_header_decode(const char *page, struct segment_header *ret)
+{
+    if (memcmp(page, segment_magic, sizeof(segment_magic)) != 0)
+        return bytes_are_zero(page, SEGMENT_HEADER) ? HEADER_BLANK : HEADER_BAD;
+    if (load_u32(page + 8) != crc32c(0, page + 12, SEGMENT_HEADER - 12)) return HEADER_BAD;
+    ret->version = load_u32(page + 12);
+    if (ret->version > FORMAT_VERSION) return HEADER_NEWER;
+    ret->history = load_u64(page + 16);
+    ret->epoch = load_u64(page + 24);
+    ret->first_position = load_u64(page + 32);
+    ret->size = load_u64(page + 40);
+    ret->time_us = load_u64(page + 48);
+    return ret->version > 0 && ret->size >= SEGMENT_HEADER ? HEADER_VALID : HEADER_BAD;
+}
+
+void batch_header_encode(char *out, struct batch_header *h, const struct bytes *parts, int count)
+{
+    memcpy(out, batch_magic, sizeof(batch_magic));
+    store_u64(out + 8, h->history);
+    store_u64(out + 16, h->epoch);
+    store_u64(out + 24, h->position);
+    store_u64(out + 32, h->durable_upto);
+    store_u64(out + 40, h->time_us);
+    store_u64(out + 48, h->length);
+    store_u32(out + 56, h->records);
+    store_u32(out + 60, 0);
+    h->crc = crc32c(0, out + 8, BATCH_HEADER - 8);
+    for (int i = 0; i < count; i++) h->crc = crc32c(h->crc, parts[i].data, parts[i].len);
+    store_u32(out + 4, h->crc);
+}
+
+bool batch_header_decode(const char *p, uint64_t room, struct batch_header *ret)
+{
+    if (memcmp(p, batch_magic, sizeof(batch_magic)) != 0 || load_u32(p + 60) != 0) return false;
+    ret->crc = load_u32(p + 4);
+    ret->history = load_u64(p + 8);
+    ret->epoch = load_u64(p + 16);
+    ret->position = load_u64(p + 24);
+    ret->durable_upto = load_u64(p + 32);
+    ret->time_us = load_u64(p + 40);
+    ret->length = load_u64(p + 48);
+    ret->records = load_u32(p + 56);
+    /* The first comparison keeps batch_size() from wrapping around. */
+    return ret->length <= room && batch_size(ret->length) <= room;
+}
+
+bool batch_is_whole(const char *p, const struct batch_header *h)
+{
+    return h->crc == crc32c(0, p + 8, (size_t)batch_size(h->length) - 8);
+}
+
+bool record_next(const char *records, uint64_t length, uint64_t *at, struct bytes *ret)
+{
+    if (length - *at < RECORD_PREFIX) return false;
+    uint32_t n = load_u32(records + *at);
+    if (n > length - *at - RECORD_PREFIX) return false;
+    *ret = (struct bytes){records + *at + RECORD_PREFIX, n};
+    *at += RECORD_PREFIX + (uint64_t)n;
+    return true;
+}

@@ -1,0 +1,145 @@
+/* The preparer: a thread that keeps one segment ready behind the current one, so that neither the
+ * writer nor admission waits for the making of files. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "log/journal_priv.h"
+
+static uint64_t round_up(uint64_t n, uint64_t step)
+{
+    return (n + step - 1) / step * step;
+}
+
+static uint64_t next_size(const struct journal *j)
+{
+    const struct segment *last = j->prepared.last != NULL ? j->prepared.last : j->current;
+    uint64_t size = round_up(last->size * SEGMENT_GROWTH, SEGMENT_HEADER);
+    return size < j->segment_bytes ? size : j->segment_bytes;
+}
+
+/* The size that was asked for, or what would be good to have; on a full disk, less than that. */
+static int prepare_one(struct journal *j, uint64_t size, uint64_t size_min, bool zero,
+                       struct segment **ret)
+{
+    struct segment_plan plan = {.number = j->next_number,
+                                .size = size,
+                                .zero = zero,
+                                .hurry = &j->hurry,
+                                .stop = &j->stop_preparing};
+    int r;
+    for (;;) {
+        r = segment_prepare(j->files, j->dir, &plan, ret);
+        if (r != -ENOSPC || plan.size / 2 < size_min) return r;
+        plan.size = round_up(plan.size / 2, SEGMENT_HEADER);
+    }
+}
+
+static void note_failure(struct journal *j, int r, uint64_t size)
+{
+    j->prepare_error = r;
+    j->prepare_retry_ms = now_ms() + PREPARE_RETRY_MS;
+    if (r == -ENOSPC || r == -EDQUOT)
+        snprintf(j->prepare_text, sizeof(j->prepare_text),
+                 "the disk is full: no room for a journal segment of %" PRIu64 " KB in %.150s",
+                 size >> 10, j->dir);
+    else
+        snprintf(j->prepare_text, sizeof(j->prepare_text),
+                 "the journal cannot grow: making a segment in %.120s: %s", j->dir, strerror(-r));
+}
+
+/* With the lock held; lets go of it while it works. */
+static void prepare_next(struct journal *j)
+{
+    uint64_t size_min = round_up(SEGMENT_HEADER + j->need_bytes, SEGMENT_HEADER);
+    uint64_t size = next_size(j);
+    if (size_min < SEGMENT_BYTES_MIN) size_min = SEGMENT_BYTES_MIN;
+    if (size < size_min) size = size_min;
+    bool zero = j->sync == JOURNAL_SYNC_ALWAYS;
+    struct segment *s = NULL;
+
+    pthread_mutex_unlock(&j->lock);
+    int r = prepare_one(j, size, size_min, zero, &s);
+    pthread_mutex_lock(&j->lock);
+    if (r == -ECANCELED) return;
+
+    if (r == -EEXIST) { /* some file of that name: leave it alone */
+        j->next_number++;
+        return;
+    }
+    j->prepare_tries++;
+    if (r == 0) {
+        segment_list_push(&j->prepared, s);
+        j->next_number = s->number + 1;
+        j->prepare_error = 0;
+        j->prepare_retry_ms = 0;
+        /* It may have been begun before a larger one was asked for. */
+        if (s->size >= SEGMENT_HEADER + j->need_bytes) j->need_bytes = 0;
+        atomic_store(&j->hurry, j->need_bytes > 0);
+    } else {
+        j->need_bytes = 0; /* whoever still wants it asks again */
+        note_failure(j, r, size_min);
+    }
+    pthread_cond_broadcast(&j->progress);
+}
+
+static void delete_unused(struct journal *j)
+{
+    struct segment *s = segment_list_pop(&j->unused);
+    char name[SEGMENT_NAME_MAX];
+    segment_name(name, s->number);
+    pthread_mutex_unlock(&j->lock);
+    char *path = path_join(j->dir, name);
+    j->files->unlink(j->files->ctx, path); /* blank: were it to stay, it would do no harm */
+    mem_free(path);
+    segment_free(j->files, s);
+    pthread_mutex_lock(&j->lock);
+}
+
+static void wait_for_retry(struct journal *j, int64_t until_ms)
+{
+    struct timespec at = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    pthread_cond_timedwait(&j->want, &j->lock, &at);
+}
+
+void *preparer_main(void *journal)
+{
+    struct journal *j = journal;
+    pthread_mutex_lock(&j->lock);
+    while (!atomic_load(&j->stop_preparing)) {
+        if (j->unused.first != NULL) delete_unused(j);
+        else if (j->prepared.first != NULL && j->need_bytes == 0)
+            pthread_cond_wait(&j->want, &j->lock);
+        else if (now_ms() < j->prepare_retry_ms) wait_for_retry(j, j->prepare_retry_ms);
+        else prepare_next(j);
+    }
+    pthread_mutex_unlock(&j->lock);
+    return NULL;
+}
+
+int prepare_first(struct journal *j, struct segment **ret)
+{
+    uint64_t size = j->segment_bytes < SEGMENT_BYTES_FIRST ? j->segment_bytes : SEGMENT_BYTES_FIRST;
+    struct segment *s;
+    int r = prepare_one(j, size, SEGMENT_BYTES_MIN, j->sync == JOURNAL_SYNC_ALWAYS, &s);
+    if (r < 0) return r;
+    j->next_number = s->number + 1;
+
+    char page[SEGMENT_HEADER];
+    struct segment_header h = {
+        .history = j->history, .epoch = s->number, .size = s->size, .time_us = wall_us()};
+    segment_header_encode(page, &h);
+    struct iovec iov = {page, sizeof(page)};
+    r = file_write_all(j->files, s->fd, &iov, 1, 0);
+    if (r == 0) r = j->files->fdatasync(j->files->ctx, s->fd);
+    if (r < 0) {
+        segment_free(j->files, s);
+        return r;
+    }
+    s->used = SEGMENT_HEADER;
+    *ret = s;
+    return 0;
+}

@@ -1,0 +1,75 @@
+#include "log/reader.h"
+
+#include <errno.h>
+
+#include "base/must.h"
+
+enum { WINDOW = 1 << 20 };
+
+void reader_init(struct reader *r, const struct file_layer *files, int fd, uint64_t limit,
+                 struct buf *window)
+{
+    window->len = 0;
+    *r = (struct reader){.files = files, .fd = fd, .limit = limit, .window = window};
+}
+
+const char *reader_get(struct reader *r, uint64_t offset, uint64_t n, int *ret_error)
+{
+    must(offset + n >= offset && offset + n <= r->limit);
+    struct buf *w = r->window;
+    if (offset >= r->window_at && offset + n <= r->window_at + w->len)
+        return w->data + (offset - r->window_at);
+
+    uint64_t want = n > WINDOW ? n : WINDOW;
+    if (want > r->limit - offset) want = r->limit - offset;
+    w->len = 0;
+    r->window_at = offset;
+    buf_reserve(w, want);
+    int error = file_read_all(r->files, r->fd, w->data, want, offset);
+    if (error < 0) {
+        *ret_error = error;
+        return NULL;
+    }
+    w->len = want;
+    return w->data;
+}
+
+int reader_batch(struct reader *r, uint64_t offset, struct batch_header *ret,
+                 const char **ret_records)
+{
+    int error = 0;
+    if (offset > r->limit || r->limit - offset < BATCH_HEADER) return 0;
+    const char *p = reader_get(r, offset, BATCH_HEADER, &error);
+    if (p == NULL) return error;
+    if (!batch_header_decode(p, r->limit - offset, ret)) return 0;
+    p = reader_get(r, offset, batch_size(ret->length), &error);
+    if (p == NULL) return error;
+    if (!batch_is_whole(p, ret)) return 0;
+    *ret_records = p + BATCH_HEADER;
+    return 1;
+}
+
+int reader_seek(struct reader *r, uint64_t *offset, uint64_t *ret_nonzero_end)
+{
+    int error = 0;
+    while (*offset < r->limit) {
+        uint64_t n = r->limit - *offset < WINDOW ? r->limit - *offset : WINDOW;
+        const char *p = reader_get(r, *offset, n, &error);
+        if (p == NULL) return error;
+        if (bytes_are_zero(p, n)) {
+            *offset += n;
+            continue;
+        }
+        for (uint64_t i = 0; i < n; i += BATCH_ALIGN) {
+            uint64_t step = n - i < BATCH_ALIGN ? n - i : BATCH_ALIGN;
+            if (step == BATCH_ALIGN && memcmp(p + i, "LB01", 4) == 0) {
+                *offset += i;
+                return 0;
+            }
+            for (uint64_t k = 0; k < step; k++)
+                if (p[i + k] != 0) *ret_nonzero_end = *offset + i + k + 1;
+        }
+        *offset += n;
+    }
+    return 0;
+}

@@ -1,0 +1,30 @@
+/* Batches of one open segment file, through a window of memory. Nothing read is trusted. */
+#ifndef LEAT_LOG_READER_H
+#define LEAT_LOG_READER_H
+
+#include "base/buf.h"
+#include "log/file.h"
+#include "log/format.h"
+
+struct reader {
+    const struct file_layer *files;
+    int fd;
+    uint64_t limit;     /* bytes of the file that count */
+    struct buf *window; /* lent; holds what is at window_at of the file */
+    uint64_t window_at;
+};
+
+void reader_init(struct reader *r, const struct file_layer *files, int fd, uint64_t limit,
+                 struct buf *window);
+/* n bytes at offset, valid until the next call; offset + n must be within the limit. NULL when
+ * reading failed: *ret_error is the negative errno. */
+const char *reader_get(struct reader *r, uint64_t offset, uint64_t n, int *ret_error);
+/* The batch at offset: 1 when it is whole (records at *ret_records, valid until the next call),
+ * 0 when there is none, negative when reading failed. History and epoch are not compared. */
+int reader_batch(struct reader *r, uint64_t offset, struct batch_header *ret,
+                 const char **ret_records);
+/* Moves *offset on to the next place that may hold a batch, by its magic; to the limit when there
+ * is none. Raises *ret_nonzero_end to behind the last byte passed over that is not zero. */
+int reader_seek(struct reader *r, uint64_t *offset, uint64_t *ret_nonzero_end);
+
+#endif
