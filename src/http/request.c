@@ -49,18 +49,18 @@ const char *http_query(struct http_request *r, const char *name, int index)
     return query_get(&r->query, name, index);
 }
 
+/* What is sent may be the request's own text (its query), so the request ends after it. */
 void http_answer(struct http_request *r, int status, const char *content_type, struct bytes body)
 {
-    struct evhttp_request *ev = r->ev;
+    if (r->ev) {
+        reply_headers(r->ev, content_type, "no-store");
+        reply_send(r->ev, status, body);
+    }
     request_free(r);
-    if (!ev) return;
-    reply_headers(ev, content_type, "no-store");
-    reply_send(ev, status, body);
 }
 
 void http_answer_error(struct http_request *r, int status, const char *text)
 {
-    struct evhttp_request *ev = r->ev;
-    if (ev) reply_error(ev, status, text); /* before the end of r, of whose query text may be */
+    if (r->ev) reply_error(r->ev, status, text);
     request_free(r);
 }
