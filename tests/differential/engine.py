@@ -1,0 +1,256 @@
+"""Runs one sequence on both servers and finds the first step at which they part."""
+
+import socket
+import time
+
+import dynamic
+from compare import same_event_frames, same_exec, same_reply
+from exceptions import covering
+from support.resp import Closed, Connection, Malformed, encode, to_bytes
+
+BATCH = 48
+TOKEN_SECONDS = 3.0
+SILENCE_SECONDS = 0.15
+
+
+class Gone:
+    """What a connection says instead of a reply."""
+
+    def __init__(self, what):
+        self.what = what
+        self.raw, self.reply = b"<" + what.encode() + b">", (b"!", what.encode())
+
+    def pair(self):
+        return self.raw, self.reply
+
+
+class Side:
+    """One server, with the connections of the sequence."""
+
+    def __init__(self, port):
+        self.port = port
+        self.conns = {}
+
+    def conn(self, number):
+        if number not in self.conns:
+            self.conns[number] = Connection(self.port)
+        return self.conns[number]
+
+    def reopen(self, number):
+        if number in self.conns:
+            self.conns.pop(number).close()
+        self.conn(number)
+
+    def close(self):
+        for conn in self.conns.values():
+            conn.close()
+        self.conns.clear()
+
+    def read_one(self, number):
+        try:
+            return self.conn(number).read()
+        except Closed:
+            return Gone("closed").pair()
+        except socket.timeout:
+            return Gone("timeout").pair()
+        except Malformed as e:
+            return Gone("malformed: %s" % e).pair()
+
+    def read_to_token(self, number, token):
+        """Every frame before the one that carries the token."""
+        frames = []
+        while True:
+            try:
+                raw, reply = self.conn(number).read(TOKEN_SECONDS)
+            except Closed:
+                return frames + [Gone("closed").pair()]
+            except socket.timeout:
+                return frames + [Gone("timeout").pair()]
+            except Malformed as e:
+                return frames + [Gone("malformed: %s" % e).pair()]
+            if token in raw:
+                return frames
+            frames.append((raw, reply))
+
+    def read_until(self, number, token, expected, seconds):
+        """(frames before the token, how it ended); up to `expected` frames are waited for longer."""
+        frames = []
+        while True:
+            try:
+                raw, _ = self.conn(number).read(TOKEN_SECONDS if len(frames) < expected else seconds)
+            except Closed:
+                return frames, "closed"
+            except socket.timeout:
+                return frames, "silent"
+            except Malformed as e:
+                return frames, "malformed: %s" % e
+            if token in raw and not raw.startswith(b"-"):
+                return frames, "answering"
+            frames.append(raw)
+
+
+class Mismatch:
+    def __init__(self, index, step, redis, leat):
+        self.index, self.step, self.redis, self.leat = index, step, redis, leat
+
+
+class Runner:
+    def __init__(self, redis_port, leat_port):
+        self.sides = [Side(redis_port), Side(leat_port)]
+        self.token = 0
+        self.steps_run = 0
+
+    def reset(self):
+        """Both servers as they were at their start, as far as a sequence can change them."""
+        for side in self.sides:
+            side.close()
+            conn = side.conn("reset")
+            for command in (["CONFIG", "SET", "requirepass", ""], ["FLUSHALL"],
+                            ["CONFIG", "SET", "notify-keyspace-events", ""]):
+                conn.send(encode(command))
+            for _ in range(3):
+                conn.read()
+            side.reopen("reset")
+
+    def run(self, steps):
+        """The first Mismatch, or None."""
+        self.reset()
+        self.queued = {}
+        try:
+            at = 0
+            while at < len(steps):
+                end = self._batch_end(steps, at)
+                found = self._run_batch(steps, at, end) if end > at else self._run_single(steps, at)
+                if found:
+                    return found
+                self.steps_run += max(end - at, 1)
+                at = max(end, at + 1)
+            return None
+        finally:
+            for side in self.sides:
+                side.close()
+
+    @staticmethod
+    def _batchable(step):
+        return step.kind == "cmd" and step.name() not in dynamic.BY_NAME
+
+    def _batch_end(self, steps, at):
+        end = at
+        while (end < len(steps) and end - at < BATCH and self._batchable(steps[end])
+               and steps[end].conn == steps[at].conn):
+            end += 1
+        return end
+
+    def _run_batch(self, steps, at, end):
+        number = steps[at].conn
+        data = b"".join(encode(s.args) for s in steps[at:end])
+        for side in self.sides:
+            side.conn(number).send(data)
+        for index in range(at, end):
+            redis, leat = (side.read_one(number) for side in self.sides)
+            if not self._same(steps[index], redis, leat):
+                return Mismatch(index, steps[index], redis[0], leat[0])
+        return None
+
+    def _same(self, step, redis, leat):
+        name, queue = step.name(), self.queued.setdefault(step.conn, [])
+        if name == b"EXEC":
+            same = same_exec(queue, redis, leat)
+        else:
+            same = same_reply(step.args, redis, leat)
+        if redis[1] == (b"+", b"QUEUED"):
+            queue.append(step.args)
+        elif name in (b"EXEC", b"DISCARD", b"MULTI", b"RESET"):
+            del queue[:]
+        return same or covering(step.args, redis[1], leat[1]) is not None
+
+    def _run_single(self, steps, index):
+        step = steps[index]
+        if step.kind == "sleep":
+            time.sleep(step.args[0] / 1000)
+        elif step.kind == "open":
+            for side in self.sides:
+                side.reopen(step.conn)
+        elif step.kind == "send":
+            for side in self.sides:
+                side.conn(step.conn).send(encode(step.args))
+        elif step.kind == "recv":
+            redis, leat = (side.read_one(step.conn) for side in self.sides)
+            if not self._same(step, redis, leat):
+                return Mismatch(index, step, redis[0], leat[0])
+        elif step.kind == "cmd":
+            return self._run_dynamic(index, step)
+        elif step.kind == "bytes":
+            return self._run_bytes(index, step)
+        else:
+            return self._run_token(index, step)
+        return None
+
+    def _run_dynamic(self, index, step):
+        got = []
+        for side in self.sides:
+            try:
+                got.append(dynamic.run(side.conn(step.conn), step.args))
+            except (Closed, socket.timeout, Malformed) as e:
+                got.append((None, "no reply: %r" % e))
+        if got[0] == got[1] and got[0][1] is None:
+            return None
+        return Mismatch(index, step, repr(got[0]).encode(), repr(got[1]).encode())
+
+    def _run_bytes(self, index, step):
+        """Bytes that may leave the server waiting for more of them: there silence is an answer."""
+        self.token += 1
+        token = b"token-%d" % self.token
+        for chunk in step.args + [encode([b"PING", token])]:
+            for side in self.sides:
+                side.conn(step.conn).send(chunk)
+            if len(step.args) > 1:
+                time.sleep(0.001)
+        frames, ended = self.sides[0].read_until(step.conn, token, 0, SILENCE_SECONDS)
+        wait = TOKEN_SECONDS if ended != "silent" else SILENCE_SECONDS
+        other = self.sides[1].read_until(step.conn, token, len(frames), wait)
+        if (frames, ended) == other:
+            return None
+        return Mismatch(index, step, *(b"".join(f) + b" <" + e.encode() + b">"
+                                       for f, e in ((frames, ended), other)))
+
+    def _run_token(self, index, step):
+        self.token += 1
+        token = b"token-%d" % self.token
+        data = to_bytes(step.args[0]) if step.kind == "raw" else encode(step.args)
+        if step.kind == "token" and not step.args:
+            data = b""
+        frames = []
+        for side in self.sides:
+            side.conn(step.conn).send(data + encode([b"PING", token]))
+        for side in self.sides:
+            frames.append(side.read_to_token(step.conn, token))
+        redis, leat = frames
+        if [raw for raw, _ in redis] == [raw for raw, _ in leat] or same_event_frames(redis, leat):
+            return None
+        if len(redis) == len(leat) and step.args and all(
+                same_reply(step.args, a, b) or covering(step.args, a[1], b[1])
+                for a, b in zip(redis, leat)):
+            return None
+        return Mismatch(index, step, b"".join(r for r, _ in redis), b"".join(r for r, _ in leat))
+
+
+def shorten(runner, steps, mismatch, runs_max=120):
+    """The same failure with fewer steps: drops halves, quarters, … single steps, while it still
+    fails at the same command."""
+    steps, name = steps[:mismatch.index + 1], mismatch.step.name()
+    size = max(len(steps) // 2, 1)
+    while runs_max > 0:
+        at, dropped = 0, False
+        while at < len(steps) - 1 and runs_max > 0:
+            shorter = steps[:at] + steps[min(at + size, len(steps) - 1):]
+            runs_max -= 1
+            found = runner.run(shorter)
+            if found and found.step.name() == name:
+                steps, mismatch, dropped = shorter[:found.index + 1], found, True
+            else:
+                at += size
+        if size == 1 and not dropped:
+            break
+        size = max(size // 2, 1)
+    return steps, mismatch

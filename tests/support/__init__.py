@@ -1,0 +1,1 @@
+"""What the outside tests share: starting servers, and speaking RESP byte by byte."""
