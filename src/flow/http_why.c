@@ -4,6 +4,7 @@
 
 #include <curl/curl.h>
 #include <stdio.h>
+#include <string.h>
 
 static const struct {
     int code;
@@ -40,6 +41,8 @@ static const struct {
 
 void http_why(int code, const char *detail, char *ret_text, size_t size)
 {
+    /* What is not HTTP is taken for its version 0.9, which had no head. */
+    if (strstr(detail, "HTTP/0.9") != NULL) code = CURLE_WEIRD_SERVER_REPLY;
     const char *what = curl_easy_strerror((CURLcode)code);
     const char *remedy = "it is tried again by itself";
     for (size_t i = 0; i < sizeof transport / sizeof *transport; i++) {
