@@ -11,6 +11,9 @@
 #include "broker/slowlog.h"
 #include "log/journal.h"
 
+/* The Redis whose replies these are: what INFO and HELLO say. */
+#define REDIS_VERSION "7.2.4"
+
 enum { POSITION_SLOTS = 1 << 16 };
 
 struct command_stats {
@@ -117,6 +120,10 @@ int64_t blocked_next_ms(const struct broker *b);
 bool blocked_cancel(struct broker *b, struct session *s);
 /* CLIENT UNBLOCK. */
 bool blocked_unblock(struct broker *b, struct session *s, bool error);
+
+/* cmd_client.c */
+bool session_name_is_valid(struct bytes name);
+void session_set_text(struct buf *to, struct bytes text);
 
 /* session.c */
 struct session *session_by_id(struct broker *b, uint64_t id);
