@@ -31,6 +31,16 @@ static unsigned char fold(const struct glob *g, unsigned char c)
     return g->nocase ? lower(c) : c;
 }
 
+/* As in Redis, the ends may be in either order, and bytes of 128 and more come before the others:
+ * they are compared as signed. */
+static bool in_range(const struct glob *g, unsigned char c, unsigned char from, unsigned char to)
+{
+    signed char low = (signed char)from, high = (signed char)to, x = (signed char)c;
+    if (low > high) low = (signed char)to, high = (signed char)from;
+    return x >= (signed char)fold(g, (unsigned char)low) &&
+           x <= (signed char)fold(g, (unsigned char)high);
+}
+
 /* At the byte after '['. Moves past the closing bracket, or to the end where there is none. */
 static bool take_class(struct glob *g, unsigned char c)
 {
@@ -43,9 +53,7 @@ static bool take_class(struct glob *g, unsigned char c)
             found |= *++g->at == c;
             g->at++;
         } else if (g->end - g->at >= 3 && g->at[1] == '-') {
-            unsigned char low = g->at[0], high = g->at[2];
-            if (low > high) low = g->at[2], high = g->at[0];
-            found |= c >= fold(g, low) && c <= fold(g, high);
+            found |= in_range(g, c, g->at[0], g->at[2]);
             g->at += 3;
         } else {
             found |= fold(g, *g->at++) == c;
@@ -69,6 +77,7 @@ static bool take_one(struct glob *g, unsigned char c)
  * has been matched as early as possible. So the time is at most |pattern| * |text|. */
 bool bytes_match_glob(struct bytes pattern, struct bytes text, bool nocase)
 {
+    if (text.len == 0) return pattern.len == 0; /* not even by '*': so it is in Redis */
     const unsigned char *start = (const unsigned char *)pattern.data;
     struct glob g = {start, start + pattern.len, nocase};
     const unsigned char *star = NULL; /* after the last '*' */

@@ -41,7 +41,9 @@ bool bytes_is_word(struct bytes b, const char *word);
 /* Both may hold anything. */
 bool bytes_eq_nocase(struct bytes a, struct bytes b);
 
-/* Redis's glob: * ? [abc] [^a-z] \x. Linear stacking, bounded backtracking per '*'. */
+/* Redis's glob: * ? [abc] [^a-z] \x. At most |pattern| * |text| steps. The empty text is matched by
+ * the empty pattern only; KEYS and SCAN list the empty key for "*" all the same, as they do not
+ * match at all then. */
 bool bytes_match_glob(struct bytes pattern, struct bytes text, bool nocase);
 
 #endif

@@ -24,7 +24,7 @@ struct metric {
     enum metric_kind kind;
     atomic_int_fast64_t value; /* counter, gauge; a histogram's sum in microseconds */
     atomic_int_fast64_t buckets[METRIC_BUCKETS + 1]; /* the last: what is above all bounds */
-    int64_t (*read)(void); /* when not NULL, the value at the time of exposition */
+    int64_t (*read)(void); /* when not NULL, the value at exposition; registers nothing */
     struct metric *next;
 };
 
