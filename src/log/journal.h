@@ -5,13 +5,18 @@
  *   journal_flush (end of turn)  -->  wakes the loop through journal_wake_fd
  *   journal_covered              <--  position up to which replies may leave
  *
- * A position counts bytes of records ever appended to this history; a record's position is the one
- * after its last byte, so `covered >= position` means the record is safe under the sync policy:
- * on disk under `always`, in a completed write to the file under `everysec` and `no`.
- * Bytes of one turn are one batch or more, but what was appended between two calls of
- * journal_flush() that a caller marked as one unit is never split: a batch counts whole or not at
- * all. The byte format stands in docs/format.md and is checked on the way in; nothing read from
- * disk is asserted on. This module knows no command. */
+ * A position counts bytes of records (4 of framing each) ever appended to this history; a record's
+ * position is the one after its last byte, so `covered >= position` means the record is safe under
+ * the sync policy: on disk under `always`, in a completed write to the file under `everysec`, `no`.
+ *
+ * What is appended between two calls of journal_flush() is never split over two batches, and a
+ * batch counts whole or not at all: a MULTI/EXEC that is appended within one turn is safe from
+ * halves.
+ *
+ * Under `always` the syncer thread writes and syncs; under `everysec` and `no` journal_flush()
+ * writes itself (a write into the page cache costs less than waking a thread), covers at once, and
+ * leaves the syncs to the thread. The byte format stands in docs/format.md and is checked on the
+ * way in; nothing read from disk is asserted on. This module knows no command. */
 #ifndef LEAT_LOG_JOURNAL_H
 #define LEAT_LOG_JOURNAL_H
 
@@ -49,9 +54,13 @@ int journal_open(const struct journal_options *options, struct journal_error *re
 /* Commits and syncs what was appended, writes the idle marker, frees. NULL is fine. */
 void journal_close(struct journal *j);
 
-/* May a change of at most `bytes` be accepted? 0, or -ENOSPC / the negative error that keeps the
- * next segment from being prepared. `shrinking` changes (deletes, trims, expiry) may use the
- * reserve. journal_refusal() then says why in words for the client. */
+/* May a change of at most `bytes` be accepted, in addition to what this turn has appended? `bytes`
+ * is the records' content plus 4 for each; a MULTI/EXEC is asked for as a whole. 0; or -ENOSPC or
+ * the negative error that keeps the next segment from being made, and journal_refusal() says why in
+ * words for the client; or -E2BIG above 2 GB. `shrinking` changes (deletes, trims, expiry) may use
+ * the reserve. Nothing is taken: it only holds until the next append. Room is made ahead, so this
+ * is one comparison, except where a turn needs more than is ready: then it waits for the preparer
+ * to set the space aside (or fail to). What is refused may be asked again at any time. */
 int journal_admit(struct journal *j, size_t bytes, bool shrinking);
 const char *journal_refusal(const struct journal *j);
 
@@ -61,7 +70,9 @@ uint64_t journal_end(struct journal *j);
 /* Position of the last record appended. */
 uint64_t journal_head(const struct journal *j);
 
-/* End of a loop turn: hands over what was gathered. Never waits for the disk under `always`. */
+/* End of a loop turn: hands over what was gathered. Never waits for the disk under `always`; under
+ * the others it writes, and journal_covered() is up to date when it returns (journal_wake_fd() then
+ * tells nothing). Nothing gathered: one comparison. */
 void journal_flush(struct journal *j);
 /* Everything up to here is safe under the policy. Cheap; any number of calls per turn. */
 uint64_t journal_covered(const struct journal *j);
@@ -69,12 +80,13 @@ uint64_t journal_covered(const struct journal *j);
 uint64_t journal_synced(const struct journal *j);
 /* Blocks until covered >= position or failure: for shutdown and tests only. */
 int journal_wait(struct journal *j, uint64_t position);
-/* An eventfd that becomes readable when covered has advanced or the journal failed; the owner
- * reads it empty. Owned by the journal. */
+/* An eventfd that becomes readable when the thread has advanced covered or the journal failed; the
+ * owner reads it empty. Owned by the journal. */
 int journal_wake_fd(const struct journal *j);
 /* More bytes wait for the disk than unsynced_bytes_max: stop reading from writers. */
 bool journal_is_full(const struct journal *j);
-/* NULL, or why a write or sync failed: acknowledge nothing more, say so and exit. Never retried. */
+/* NULL, or why a write or sync failed (valid until close): acknowledge nothing more, say so and
+ * exit. Never retried. */
 const char *journal_failure(const struct journal *j);
 
 void journal_set_sync(struct journal *j, enum journal_sync sync);

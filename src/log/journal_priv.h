@@ -27,7 +27,6 @@ enum {
     PREPARE_RETRY_MS = 200, /* after a failure, the disk full, say */
     SEGMENT_BYTES_DEFAULT = 64 << 20,
     SEGMENT_BYTES_FIRST = 2 << 20, /* small, so that a start is quick; the next are larger */
-    SEGMENT_BYTES_MIN = 8 << 10,
     SEGMENT_GROWTH = 4,
     UNSYNCED_BYTES_DEFAULT = 64 << 20,
     RESERVE_BYTES_MAX = 1 << 20,

@@ -66,10 +66,6 @@ static void prepare_next(struct journal *j)
     pthread_mutex_lock(&j->lock);
     if (r == -ECANCELED) return;
 
-    if (r == -EEXIST) { /* some file of that name: leave it alone */
-        j->next_number++;
-        return;
-    }
     j->prepare_tries++;
     if (r == 0) {
         segment_list_push(&j->prepared, s);

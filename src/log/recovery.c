@@ -113,6 +113,8 @@ static int check_header(struct recovery *rec, const struct found *f)
                              ", and this leat reads versions up "
                              "to %d: start a newer leat on this directory",
                              rec->dir, name, f->header.version, FORMAT_VERSION);
+    if (f->size < SEGMENT_BYTES_MIN)
+        return fail_damaged(rec, f, f->size, "the file has been cut short");
     if (f->state != HEADER_VALID) return 0;
     if (f->header.history != rec->history)
         return fail_damaged(rec, f, 16, "the segment belongs to the journal of another server");

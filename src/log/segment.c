@@ -97,19 +97,23 @@ static int fill(const struct file_layer *files, int fd, const struct segment_pla
 int segment_prepare(const struct file_layer *files, const char *dir,
                     const struct segment_plan *plan, struct segment **ret)
 {
-    char *path = segment_path(dir, plan->number);
-    int r = files->open(files->ctx, path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    char *made = path_join(dir, "preparing.tmp"), *path = segment_path(dir, plan->number);
+    int r = files->open(files->ctx, made, O_RDWR | O_CREAT | O_TRUNC, 0600);
     if (r < 0) goto out;
     int fd = r;
     r = fill(files, fd, plan);
+    if (r == 0) r = files->rename(files->ctx, made, path);
     if (r == 0) r = files->sync_dir(files->ctx, dir);
     if (r == 0) {
         *ret = segment_new(plan->number, fd, plan->size);
     } else {
         files->close(files->ctx, fd);
+        /* Space is what is short: one of the two names has it. */
+        files->unlink(files->ctx, made);
         files->unlink(files->ctx, path);
     }
 out:
+    mem_free(made);
     mem_free(path);
     return r;
 }

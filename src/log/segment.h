@@ -8,7 +8,7 @@
 #include "log/file.h"
 #include "log/format.h"
 
-enum { SEGMENT_NAME_MAX = 40 };
+enum { SEGMENT_NAME_MAX = 40, SEGMENT_BYTES_MIN = 8 << 10 };
 
 struct segment {
     struct segment *next;
@@ -37,8 +37,8 @@ struct segment_plan {
     const atomic_bool *hurry; /* becomes true: leave the zeros, the space is set aside */
     const atomic_bool *stop;  /* becomes true: give up with -ECANCELED */
 };
-/* Makes a file of the full size, all of it set aside, and its name durable. Nothing is left behind
- * on failure. */
+/* Makes a file of the full size, all of it set aside, and its name durable; it has the name only
+ * once it is whole. The number must be free. Nothing is left behind on failure. */
 int segment_prepare(const struct file_layer *files, const char *dir,
                     const struct segment_plan *plan, struct segment **ret);
 /* Closes and frees; the file stays. NULL is fine. */
