@@ -12,24 +12,36 @@ enum {
 };
 
 enum resp_type {
-    RESP_SIMPLE, RESP_ERROR, RESP_INT, RESP_BULK, RESP_NULL, RESP_ARRAY, RESP_MAP, RESP_SET,
-    RESP_PUSH, RESP_DOUBLE, RESP_BOOL, RESP_BIGNUM, RESP_VERBATIM,
+    RESP_SIMPLE,
+    RESP_ERROR,
+    RESP_INT,
+    RESP_BULK,
+    RESP_NULL,
+    RESP_ARRAY,
+    RESP_MAP,
+    RESP_SET,
+    RESP_PUSH,
+    RESP_DOUBLE,
+    RESP_BOOL,
+    RESP_BIGNUM,
+    RESP_VERBATIM,
 };
 
 struct resp_reply {
     enum resp_type type;
-    int64_t integer;          /* RESP_INT, RESP_BOOL */
-    double number;            /* RESP_DOUBLE */
-    struct bytes text;        /* SIMPLE, ERROR, BULK, VERBATIM (without its type), BIGNUM, DOUBLE;
-                                 followed by a zero byte */
-    size_t count;             /* elements; of a map: 2 * pairs, key and value in turn */
+    int64_t integer;   /* RESP_INT, RESP_BOOL */
+    double number;     /* RESP_DOUBLE */
+    struct bytes text; /* SIMPLE, ERROR, BULK, VERBATIM (without its type), BIGNUM, DOUBLE;
+                          followed by a zero byte */
+    size_t count;      /* elements; of a map: 2 * pairs, key and value in turn */
     struct resp_reply *elements;
 };
 
 struct resp_reader;
 struct resp_reader *resp_reader_new(void);
 void resp_reader_free(struct resp_reader *r);
-/* Takes a copy of the bytes, nothing more: memory grows with what came, not with what is announced. */
+/* Takes a copy of the bytes, nothing more: memory grows with what came, not with what is announced.
+ */
 void resp_reader_feed(struct resp_reader *r, const void *data, size_t len);
 /* 1: *ret_reply is the next one, borrowed until the next call; 0: needs more; -1: protocol error,
  * sticky, resp_reader_error() says what. Nesting is limited to 128 levels. Attributes are skipped.

@@ -7,8 +7,8 @@
 #ifndef LEAT_RESP_REQUEST_H
 #define LEAT_RESP_REQUEST_H
 
-#include "base/bytes.h"
 #include "base/buf.h"
+#include "base/bytes.h"
 
 enum {
     RESP_INLINE_MAX = 64 * 1024, /* also of a header line */
