@@ -174,6 +174,29 @@ static void reserve(void **state)
     empty(&m);
 }
 
+/* Nothing moves under a walk, whatever else is asked of the map. */
+static void walks_hold_still(void **state)
+{
+    struct map m;
+    struct map_iter it;
+    struct rng rng;
+    rng_seed(&rng, 6);
+    map_init(&m, &owned);
+    unsigned n = 0;
+    while (n < 1000 || !m.resizing) add(&m, n++);
+    size_t seen = 0;
+    map_iter_init(&it, &m);
+    while (map_iter_next(&it) != NULL) {
+        seen++;
+        map_random(&m, &rng);
+        map_reserve(&m, 10 * ITEMS);
+        assert_true(map_step(&m, 100));
+    }
+    map_iter_fini(&it);
+    assert_int_equal(seen, count);
+    empty(&m);
+}
+
 /* Any item may be taken just after the walk gave it out, whatever the chains and resizes. */
 static void taking_while_walking(void **state)
 {
@@ -260,6 +283,30 @@ static void scans_see_what_stays(void **state)
     for (int round = 0; round < 6; round++) scan_amid_changes(&rng, 3000, 60000, 50);
 }
 
+/* Far enough into the resize of a large table that its first pages are gone. */
+static void half_given_back(void **state)
+{
+    struct map m;
+    struct rng rng;
+    rng_seed(&rng, 8);
+    map_init(&m, &owned);
+    unsigned n = 0;
+    while (n < 300000 || !m.resizing) add(&m, n++);
+    size_t whole = map_memory(&m), used = mem_used();
+    while (m.moved * 64 < MEM_PAGES_PIECE + 6400) map_step(&m, 1);
+    assert_true(map_memory(&m) < whole && mem_used() < used);
+    check_walk(&m);
+    for (unsigned k = 0; k < n; k++) look(&m, k);
+    for (int i = 0; i < 1000; i++) assert_non_null(map_random(&m, &rng));
+    size_t given = 0;
+    uint64_t cursor = 0;
+    memset(scanned, 0, sizeof scanned);
+    do cursor = map_scan(&m, cursor, note, &given);
+    while (cursor != 0);
+    assert_int_equal(given, count);
+    empty(&m);
+}
+
 static void quiet_scans_see_each_once(void **state)
 {
     struct map m;
@@ -303,6 +350,35 @@ static void check_fair(struct map *m, struct rng *rng, unsigned top, int picks)
     if (chi > 1.4 * (double)count + 30) fail_msg("chi-squared of %zu items is %.0f", count, chi);
 }
 
+/* Each is picked at least half as often as it should be. */
+static void check_fair_enough(struct map *m, struct rng *rng)
+{
+    static int hits[ITEMS];
+    memset(hits, 0, sizeof hits);
+    for (int i = 0; i < 2000; i++) hits[((struct item *)map_random(m, rng))->n]++;
+    for (unsigned n = 0; n < ITEMS; n++) {
+        if (all[n] == NULL) assert_int_equal(hits[n], 0);
+        else assert_true((size_t)hits[n] * count * 2 > 2000);
+    }
+}
+
+static bool same_bucket(const struct map *m, unsigned a, unsigned b)
+{
+    char room[16];
+    uint64_t x = hash_bytes(key_text(room, sizeof room, a));
+    x ^= hash_bytes(key_text(room, sizeof room, b));
+    return (x & (((uint64_t)1 << m->table[0].bits) - 1)) == 0;
+}
+
+static void add_pinned(struct map *m, unsigned n)
+{
+    m->pinned--;
+    bool resizing = m->resizing;
+    add(m, n);
+    m->pinned++;
+    assert_int_equal(m->resizing, resizing);
+}
+
 static void random_picks_are_fair(void **state)
 {
     struct map m;
@@ -319,7 +395,14 @@ static void random_picks_are_fair(void **state)
     for (unsigned n = 0; n < 4000; n++) drop(&m, n);
     check_fair(&m, &rng, 5000, 100000);
     for (unsigned n = 4000; n < 4990; n++) drop(&m, n);
-    for (int i = 0; i < 2000; i++) assert_true(((struct item *)map_random(&m, &rng))->n >= 4990);
+    check_fair_enough(&m, &rng);
+    unsigned mate = 4991; /* two in one bucket, and no other left */
+    while (!same_bucket(&m, 4990, mate)) mate++;
+    add_pinned(&m, mate);
+    for (unsigned n = 4991; n < 5000; n++) {
+        if (n != mate) drop(&m, n);
+    }
+    check_fair_enough(&m, &rng);
     m.pinned--;
     empty(&m);
 }
@@ -354,7 +437,9 @@ int main(void)
         cmocka_unit_test(against_a_model),
         cmocka_unit_test(deleted_to_nothing),
         cmocka_unit_test(reserve),
+        cmocka_unit_test(walks_hold_still),
         cmocka_unit_test(taking_while_walking),
+        cmocka_unit_test(half_given_back),
         cmocka_unit_test(scans_see_what_stays),
         cmocka_unit_test(quiet_scans_see_each_once),
         cmocka_unit_test(random_picks_are_fair),
