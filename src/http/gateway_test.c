@@ -2,23 +2,15 @@
  * comes back. */
 #include "http/gateway.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <event2/event.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/mem.h"
 #include "http/gateway_priv.h"
+#include "http/testing.h"
 
 static struct event_base *base;
 static struct gateway *g;
@@ -26,6 +18,7 @@ static struct http_request *kept;  /* a request to be answered later */
 static struct http_stream *stream; /* the stream opened last */
 static int closed;                 /* calls of on_close */
 static char last_id[64];
+static struct test_client client;
 
 /* ---- The server's side ---- */
 
@@ -74,6 +67,7 @@ static int setup(void **state)
     gateway_route(g, "/fail", on_fail, NULL);
     gateway_route(g, "/stream", on_stream, NULL);
     gateway_file(g, "/", "text/html", BYTES("<p>page"));
+    client = (struct test_client){base, gateway_port(g), 2};
     closed = 0;
     kept = NULL;
     stream = NULL;
@@ -87,90 +81,11 @@ static int teardown(void **state)
     return 0;
 }
 
-/* ---- The client's side ---- */
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void turn(void)
-{
-    event_base_loop(base, EVLOOP_NONBLOCK);
-}
-
-static void turn_for(double seconds)
-{
-    for (double end = now_s() + seconds; now_s() < end; usleep(500)) turn();
-}
-
-static int dial(void)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)gateway_port(g))};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
-    return fd;
-}
-
-static void say(int fd, const char *text)
-{
-    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
-}
-
-/* Turns the loop until `until` stands in what came, the peer closed, or two seconds passed. */
-static char *hear(int fd, const char *until, bool *ret_closed)
-{
-    static char text[256 * 1024];
-    size_t len = 0;
-    double end = now_s() + 2;
-    bool gone = false;
-    text[0] = 0;
-    while (now_s() < end && !gone && !(until && strstr(text, until))) {
-        ssize_t n = 0;
-        turn();
-        n = recv(fd, text + len, sizeof(text) - 1 - len, MSG_DONTWAIT);
-        if (n > 0) len += (size_t)n;
-        gone = n == 0 || (n < 0 && errno != EAGAIN);
-        text[len] = 0;
-        if (n < 0) usleep(500);
-    }
-    if (ret_closed) *ret_closed = gone;
-    return text;
-}
-
-static char *ask(const char *request)
-{
-    int fd = dial();
-    char *text = NULL;
-    say(fd, request);
-    text = hear(fd, NULL, NULL); /* the requests say Connection: close */
-    close(fd);
-    return text;
-}
-
-static char *get(const char *target, const char *headers)
-{
-    char request[1024];
-    snprintf(request, sizeof(request),
-             "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n", target, headers);
-    return ask(request);
-}
-
-#define expect_in(text, part)                                                                      \
-    do {                                                                                           \
-        const char *text_ = (text);                                                                \
-        if (!strstr(text_, part)) fail_msg("no %s in:\n%s", part, text_);                          \
-    } while (0)
-#define expect_not_in(text, part) assert_null(strstr(text, part))
-
 /* ---- Answers ---- */
 
 static void test_route(void **state)
 {
-    char *text = get("/echo?say=hi%20there", "");
+    char *text = test_get(&client, "/echo?say=hi%20there", "");
     expect_in(text, "HTTP/1.1 200 OK\r\n");
     expect_in(text, "\r\n\r\nhi there");
     expect_in(text, "Content-Type: text/plain\r\n");
@@ -179,61 +94,62 @@ static void test_route(void **state)
     expect_in(text, "default-src 'none'");
     expect_in(text, "X-Content-Type-Options: nosniff\r\n");
     expect_in(text, "X-Frame-Options: DENY\r\n");
-    expect_in(get("/%65cho", ""), "\r\n\r\nnothing");
+    expect_in(test_get(&client, "/%65cho", ""), "\r\n\r\nnothing");
 }
 
 static void test_errors(void **state)
 {
-    expect_in(get("/fail?why=a%22b", ""), "\r\n\r\n{\"error\":\"a\\\"b\"}\n");
-    expect_in(get("/fail?why=x", ""), "HTTP/1.1 503 Service Unavailable\r\n");
-    expect_in(get("/nowhere", ""), "HTTP/1.1 404 Not Found\r\n");
-    expect_in(get("/echo/", ""), "HTTP/1.1 404 ");
-    expect_in(get("/echo%00", ""), "HTTP/1.1 404 ");
-    expect_in(ask("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
-                  "Connection: close\r\n\r\n"),
+    expect_in(test_get(&client, "/fail?why=a%22b", ""), "\r\n\r\n{\"error\":\"a\\\"b\"}\n");
+    expect_in(test_get(&client, "/fail?why=x", ""), "HTTP/1.1 503 Service Unavailable\r\n");
+    expect_in(test_get(&client, "/nowhere", ""), "HTTP/1.1 404 Not Found\r\n");
+    expect_in(test_get(&client, "/echo/", ""), "HTTP/1.1 404 ");
+    expect_in(test_get(&client, "/echo%00", ""), "HTTP/1.1 404 ");
+    expect_in(test_ask(&client, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
+                                "Connection: close\r\n\r\n"),
               "HTTP/1.1 405 ");
-    expect_in(ask("PUT /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
-                  "Connection: close\r\n\r\n"),
+    expect_in(test_ask(&client, "PUT /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
+                                "Connection: close\r\n\r\n"),
               "Allow: GET, HEAD\r\n");
 }
 
 static void test_head(void **state)
 {
-    char *text =
-        ask("HEAD /echo?say=four HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    char *text = test_ask(
+        &client, "HEAD /echo?say=four HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     expect_in(text, "HTTP/1.1 200 OK\r\n");
     expect_in(text, "Content-Length: 4\r\n");
     assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n");
-    text = ask("HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    text = test_ask(&client, "HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     expect_in(text, "Content-Length: 7\r\n");
     assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n");
-    text = ask("HEAD /stream HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    text =
+        test_ask(&client, "HEAD /stream HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     expect_in(text, "Content-Type: text/event-stream");
     assert_null(stream);
 }
 
 static void test_file(void **state)
 {
-    char etag[64], header[128], *text = get("/", "");
+    char etag[64], header[128], *text = test_get(&client, "/", "");
     expect_in(text, "\r\n\r\n<p>page");
     expect_in(text, "Content-Type: text/html\r\n");
     assert_int_equal(sscanf(strstr(text, "ETag: "), "ETag: %63[^\r]", etag), 1);
     snprintf(header, sizeof(header), "If-None-Match: \"x\", W/%s\r\n", etag);
-    text = get("/", header);
+    text = test_get(&client, "/", header);
     expect_in(text, "HTTP/1.1 304 Not Modified\r\n");
     expect_in(text, etag);
     expect_not_in(text, "<p>page");
-    expect_in(get("/", "If-None-Match: *\r\n"), "304");
-    expect_in(get("/", "If-None-Match: \"x\"\r\n"), "\r\n\r\n<p>page");
+    expect_in(test_get(&client, "/", "If-None-Match: *\r\n"), "304");
+    expect_in(test_get(&client, "/", "If-None-Match: \"x\"\r\n"), "\r\n\r\n<p>page");
 }
 
 static void test_keep_alive_and_pipelining(void **state)
 {
-    int fd = dial();
+    int fd = test_dial(&client);
     char *text = NULL;
-    say(fd, "GET /echo?say=first HTTP/1.1\r\nHost: localhost\r\n\r\n"
-            "GET /echo?say=second HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    text = hear(fd, NULL, NULL);
+    test_say(fd, "GET /echo?say=first HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                 "GET /echo?say=second HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    text = test_hear(&client, fd, NULL, NULL);
     expect_in(text, "first");
     expect_in(text, "second");
     close(fd);
@@ -242,39 +158,39 @@ static void test_keep_alive_and_pipelining(void **state)
 static void test_route_replaced(void **state)
 {
     gateway_route(g, "/", on_echo, NULL);
-    expect_in(get("/?say=new", ""), "\r\n\r\nnew");
+    expect_in(test_get(&client, "/?say=new", ""), "\r\n\r\nnew");
 }
 
 static void test_answer_later(void **state)
 {
-    int fd = dial();
-    say(fd, "GET /later HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    turn_for(0.05);
+    int fd = test_dial(&client);
+    test_say(fd, "GET /later HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    test_turn_for(&client, 0.05);
     assert_non_null(kept);
     http_answer(kept, 200, "text/plain", BYTES("late"));
-    expect_in(hear(fd, NULL, NULL), "\r\n\r\nlate");
+    expect_in(test_hear(&client, fd, NULL, NULL), "\r\n\r\nlate");
     close(fd);
 }
 
 static void test_peer_gone_before_the_answer(void **state)
 {
-    int fd = dial();
-    say(fd, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    turn_for(0.05);
+    int fd = test_dial(&client);
+    test_say(fd, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    test_turn_for(&client, 0.05);
     close(fd);
-    turn_for(0.05);
+    test_turn_for(&client, 0.05);
     http_answer(kept, 200, "text/plain", BYTES("late"));
-    turn_for(0.05);
+    test_turn_for(&client, 0.05);
     assert_int_equal(conns_open(&g->conns), 0);
 }
 
 static void test_gateway_gone_before_the_answer(void **state)
 {
-    int fd = dial();
+    int fd = test_dial(&client);
     char *error = NULL;
     struct gateway_options options = {0};
-    say(fd, "GET /later?a=b HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    turn_for(0.05);
+    test_say(fd, "GET /later?a=b HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    test_turn_for(&client, 0.05);
     gateway_free(g);
     assert_string_equal(http_query(kept, "a", 0), "b");
     http_answer_error(kept, 500, "too late");
@@ -286,28 +202,33 @@ static void test_gateway_gone_before_the_answer(void **state)
 
 static void test_host(void **state)
 {
-    char *text = ask("GET /echo HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+    char *text =
+        test_ask(&client, "GET /echo HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
     expect_in(text, "HTTP/1.1 421 ");
     expect_in(text, "{\"error\":");
-    expect_in(ask("GET /echo HTTP/1.1\r\nHost: box.example:80\r\nConnection: close\r\n\r\n"),
+    expect_in(test_ask(&client,
+                       "GET /echo HTTP/1.1\r\nHost: box.example:80\r\nConnection: close\r\n\r\n"),
               "200");
-    expect_in(ask("GET /echo HTTP/1.1\r\nConnection: close\r\n\r\n"), "HTTP/1.1 400 ");
-    expect_in(ask("GET /echo HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n"
-                  "Connection: close\r\n\r\n"),
+    expect_in(test_ask(&client, "GET /echo HTTP/1.1\r\nConnection: close\r\n\r\n"),
               "HTTP/1.1 400 ");
-    expect_in(ask("GET http://evil.example/echo HTTP/1.1\r\nHost: localhost\r\n"
-                  "Connection: close\r\n\r\n"),
+    expect_in(test_ask(&client, "GET /echo HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n"
+                                "Connection: close\r\n\r\n"),
+              "HTTP/1.1 400 ");
+    expect_in(test_ask(&client, "GET http://evil.example/echo HTTP/1.1\r\nHost: localhost\r\n"
+                                "Connection: close\r\n\r\n"),
               "HTTP/1.1 421 ");
 }
 
 static void test_origin(void **state)
 {
-    expect_in(get("/echo", "Origin: http://localhost\r\n"), "200 OK");
-    expect_in(get("/echo", "Origin: http://localhost:81\r\n"), "HTTP/1.1 403 ");
-    expect_in(get("/echo", "Origin: http://evil.example\r\n"), "HTTP/1.1 403 ");
-    expect_in(get("/", "Origin: null\r\n"), "HTTP/1.1 403 ");
-    expect_in(get("/stream", "Origin: null\r\n"), "HTTP/1.1 403 ");
-    expect_in(get("/echo", "Origin: http://localhost\r\nOrigin: http://localhost\r\n"), "403");
+    expect_in(test_get(&client, "/echo", "Origin: http://localhost\r\n"), "200 OK");
+    expect_in(test_get(&client, "/echo", "Origin: http://localhost:81\r\n"), "HTTP/1.1 403 ");
+    expect_in(test_get(&client, "/echo", "Origin: http://evil.example\r\n"), "HTTP/1.1 403 ");
+    expect_in(test_get(&client, "/", "Origin: null\r\n"), "HTTP/1.1 403 ");
+    expect_in(test_get(&client, "/stream", "Origin: null\r\n"), "HTTP/1.1 403 ");
+    expect_in(
+        test_get(&client, "/echo", "Origin: http://localhost\r\nOrigin: http://localhost\r\n"),
+        "403");
 }
 
 static void test_limits(void **state)
@@ -315,11 +236,12 @@ static void test_limits(void **state)
     static char big[HTTP_HEADERS_MAX + 1024];
     snprintf(big, sizeof(big), "GET /echo?say=%0*d HTTP/1.1\r\nHost: localhost\r\n\r\n",
              HTTP_HEADERS_MAX, 0);
-    expect_not_in(ask(big), "200 OK");
-    expect_in(ask("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n"
-                  "Connection: close\r\n\r\n"),
+    expect_not_in(test_ask(&client, big), "200 OK");
+    expect_in(test_ask(&client,
+                       "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n"
+                       "Connection: close\r\n\r\n"),
               "HTTP/1.1 413 ");
-    expect_not_in(ask("\x16\x03\x01\x02garbage\r\n\r\n"), "200 OK");
+    expect_not_in(test_ask(&client, "\x16\x03\x01\x02garbage\r\n\r\n"), "200 OK");
 }
 
 static void test_connections_are_bounded(void **state)
@@ -328,20 +250,20 @@ static void test_connections_are_bounded(void **state)
     int fds[N], over = 0;
     bool gone = false;
     for (int i = 0; i < N; i++) {
-        fds[i] = dial();
-        turn();
+        fds[i] = test_dial(&client);
+        event_base_loop(base, EVLOOP_NONBLOCK);
     }
-    turn_for(0.05);
+    test_turn_for(&client, 0.05);
     assert_int_equal(conns_open(&g->conns), N);
-    over = dial();
-    hear(over, NULL, &gone);
+    over = test_dial(&client);
+    test_hear(&client, over, NULL, &gone);
     assert_true(gone);
     close(over);
     close(fds[0]);
-    turn_for(0.05);
-    expect_in(get("/echo", ""), "200 OK");
+    test_turn_for(&client, 0.05);
+    expect_in(test_get(&client, "/echo", ""), "200 OK");
     for (int i = 1; i < N; i++) close(fds[i]);
-    turn_for(0.05);
+    test_turn_for(&client, 0.05);
     assert_int_equal(conns_open(&g->conns), 0);
 }
 
@@ -359,17 +281,17 @@ static void test_cannot_listen(void **state)
 static int open_stream(const char *headers)
 {
     char request[256];
-    int fd = dial();
+    int fd = test_dial(&client);
     snprintf(request, sizeof(request), "GET /stream HTTP/1.1\r\nHost: localhost\r\n%s\r\n",
              headers);
-    say(fd, request);
+    test_say(fd, request);
     return fd;
 }
 
 static void test_stream(void **state)
 {
     int fd = open_stream("Last-Event-ID: 6\r\n");
-    char *text = hear(fd, "four\n\n", NULL);
+    char *text = test_hear(&client, fd, "four\n\n", NULL);
     expect_in(text, "HTTP/1.1 200 OK\r\n");
     expect_in(text, "Content-Type: text/event-stream");
     expect_in(text, "Cache-Control: no-store");
@@ -377,11 +299,11 @@ static void test_stream(void **state)
     expect_in(text, "event: hello\nid: 7\ndata: one\ndata: two\ndata: three\ndata: four\n\n");
     assert_string_equal(last_id, "6");
     http_stream_send(stream, NULL, NULL, BYTES(""));
-    expect_in(hear(fd, "data: \n\n", NULL), "data: \n\n");
+    expect_in(test_hear(&client, fd, "data: \n\n", NULL), "data: \n\n");
     streams_heartbeat(-1, 0, g);
-    expect_in(hear(fd, ":\n\n", NULL), ":\n\n");
+    expect_in(test_hear(&client, fd, ":\n\n", NULL), ":\n\n");
     close(fd);
-    turn_for(0.05);
+    test_turn_for(&client, 0.05);
     assert_int_equal(closed, 1);
     assert_null(stream);
 }
@@ -390,11 +312,11 @@ static void test_stream_reset_by_peer(void **state)
 {
     struct linger hard = {1, 0};
     int fd = open_stream("");
-    hear(fd, "four\n\n", NULL);
+    test_hear(&client, fd, "four\n\n", NULL);
     assert_string_equal(last_id, "-");
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
     close(fd);
-    turn_for(0.05);
+    test_turn_for(&client, 0.05);
     assert_int_equal(closed, 1);
     assert_int_equal(g->stream_count, 0);
     assert_int_equal(conns_open(&g->conns), 0);
@@ -405,18 +327,18 @@ static void test_streams_are_bounded(void **state)
     int fds[3], over = 0;
     for (int i = 0; i < 3; i++) {
         fds[i] = open_stream("");
-        hear(fds[i], "four\n\n", NULL);
+        test_hear(&client, fds[i], "four\n\n", NULL);
     }
     over = open_stream("");
-    expect_in(hear(over, "}\n", NULL), "HTTP/1.1 503 ");
+    expect_in(test_hear(&client, over, "}\n", NULL), "HTTP/1.1 503 ");
     close(over);
     close(fds[1]);
-    turn_for(0.05);
+    test_turn_for(&client, 0.05);
     assert_int_equal(closed, 1);
     fds[1] = open_stream("");
-    expect_in(hear(fds[1], "four\n\n", NULL), "200 OK");
+    expect_in(test_hear(&client, fds[1], "four\n\n", NULL), "200 OK");
     for (int i = 0; i < 3; i++) close(fds[i]);
-    turn_for(0.05);
+    test_turn_for(&client, 0.05);
     assert_int_equal(closed, 4);
 }
 
@@ -426,21 +348,21 @@ static void test_slow_reader_is_closed(void **state)
     int slow = open_stream(""), quick = 0;
     struct http_stream *of_slow = NULL;
     memset(big, 'x', sizeof(big));
-    hear(slow, "four\n\n", NULL);
+    test_hear(&client, slow, "four\n\n", NULL);
     of_slow = stream;
     quick = open_stream("");
-    hear(quick, "four\n\n", NULL);
+    test_hear(&client, quick, "four\n\n", NULL);
     for (int i = 0; i < 400 && closed == 0; i++) {
         http_stream_send(of_slow, NULL, NULL, (struct bytes){big, sizeof(big)});
-        turn();
+        event_base_loop(base, EVLOOP_NONBLOCK);
     }
     assert_int_equal(closed, 1);
     assert_non_null(stream);
     http_stream_send(stream, NULL, NULL, BYTES("still here"));
-    expect_in(hear(quick, "here\n\n", NULL), "data: still here\n\n");
+    expect_in(test_hear(&client, quick, "here\n\n", NULL), "data: still here\n\n");
     close(slow);
     close(quick);
-    turn_for(0.05);
+    test_turn_for(&client, 0.05);
     assert_int_equal(closed, 2);
 }
 
@@ -448,18 +370,18 @@ static void test_slow_reader_is_closed(void **state)
 static void test_talking_reader(void **state)
 {
     int fd = open_stream("");
-    hear(fd, "four\n\n", NULL);
+    test_hear(&client, fd, "four\n\n", NULL);
     for (int i = 0; i < 100; i++) {
         static char junk[16 * 1024];
         send(fd, junk, sizeof(junk), MSG_DONTWAIT | MSG_NOSIGNAL);
-        turn();
+        event_base_loop(base, EVLOOP_NONBLOCK);
     }
     if (stream) {
         http_stream_send(stream, NULL, NULL, BYTES("ok"));
-        expect_in(hear(fd, "ok\n\n", NULL), "data: ok\n\n");
+        expect_in(test_hear(&client, fd, "ok\n\n", NULL), "data: ok\n\n");
     }
     close(fd);
-    turn_for(0.05);
+    test_turn_for(&client, 0.05);
 }
 
 static void test_free_with_open_streams(void **state)
@@ -468,13 +390,13 @@ static void test_free_with_open_streams(void **state)
     char *error = NULL;
     struct gateway_options options = {0};
     bool gone = false;
-    hear(a, "four\n\n", NULL);
+    test_hear(&client, a, "four\n\n", NULL);
     b = open_stream("");
-    hear(b, "four\n\n", NULL);
+    test_hear(&client, b, "four\n\n", NULL);
     gateway_free(g);
     assert_int_equal(closed, 2);
     g = gateway_new(base, &options, &error);
-    hear(a, NULL, &gone);
+    test_hear(&client, a, NULL, &gone);
     assert_true(gone);
     close(a);
     close(b);
