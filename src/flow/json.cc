@@ -103,6 +103,19 @@ static bool find_field(element from, std::string_view name, element *ret)
     return found;
 }
 
+/* Leaves *ret alone when a step of the path is missing. */
+static void walk(struct json_parser *p, element at, struct bytes path, struct json_value *ret)
+{
+    std::string_view rest(path.len > 0 ? path.data : "", path.len);
+    for (bool more = path.len > 0; more;) {
+        size_t dot = rest.find('.');
+        if (!find_field(at, rest.substr(0, dot), &at)) return;
+        more = dot != std::string_view::npos;
+        if (more) rest.remove_prefix(dot + 1);
+    }
+    store(p, at, ret);
+}
+
 static const char *sentence(simdjson::error_code error)
 {
     switch (error) {
@@ -183,16 +196,15 @@ int json_parse(struct json_parser *p, struct bytes text, const char **ret_error)
 void json_get(struct json_parser *p, struct bytes path, struct json_value *ret)
 {
     *ret = {};
-    if (!p->valid) return;
-    element at = p->root;
-    std::string_view rest(path.len > 0 ? path.data : "", path.len);
-    for (bool more = path.len > 0; more;) {
-        size_t dot = rest.find('.');
-        if (!find_field(at, rest.substr(0, dot), &at)) return;
-        more = dot != std::string_view::npos;
-        if (more) rest.remove_prefix(dot + 1);
-    }
-    store(p, at, ret);
+    if (p->valid) walk(p, p->root, path, ret);
+}
+
+void json_field(struct json_parser *p, const struct json_value *object, struct bytes path,
+                struct json_value *ret)
+{
+    struct json_value found = {};
+    if (p->valid && object->type != JSON_ABSENT) walk(p, load(object), path, &found);
+    *ret = found;
 }
 
 size_t json_count(const struct json_value *array)

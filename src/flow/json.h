@@ -40,6 +40,9 @@ int json_parse(struct json_parser *p, struct bytes text, const char **ret_error)
 /* Path is dotted names: "meta.domain". A missing step gives JSON_ABSENT. "" is the whole. Values
  * are good until the next json_parse of this parser. */
 void json_get(struct json_parser *p, struct bytes path, struct json_value *ret);
+/* As json_get, from a value on. */
+void json_field(struct json_parser *p, const struct json_value *object, struct bytes path,
+                struct json_value *ret);
 /* 0 for anything but an array. */
 size_t json_count(const struct json_value *array);
 /* In linear time, so for walking short lists: JSON_ABSENT past the end or for anything but an

@@ -142,6 +142,11 @@ static void test_arrays(void **state)
     json_element(parser, &array, 0, &v);
     assert_int_equal(v.type, JSON_STRING);
     assert_true(bytes_eq(v.text, BYTES("one")));
+    json_element(parser, &array, 1, &v);
+    json_field(parser, &v, BYTES("x"), &v);
+    assert_true(bytes_eq(v.text, BYTES("1")));
+    json_field(parser, &array, BYTES("x"), &v);
+    assert_int_equal(v.type, JSON_ABSENT);
     json_element(parser, &array, 2, &v);
     assert_int_equal(v.type, JSON_ARRAY);
     assert_int_equal(json_count(&v), 0);
