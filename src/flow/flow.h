@@ -14,10 +14,10 @@
 
 #include "base/buf.h"
 #include "flow/source.h"
+#include "leat/leat.h"
 
 struct flow;
 struct flow_runner;
-struct leat_client;
 
 /* Loads and checks a file. On failure -1, and all errors (file:line:column: what, with the nearest
  * known key) stand in `errors`, one per line. `getenv_fn` NULL: the process's environment. */
@@ -45,36 +45,57 @@ struct flow_view {
 size_t flow_view_count(const struct flow *f);
 const struct flow_view *flow_view_at(const struct flow *f, size_t index);
 
+typedef void (*flow_state_fn)(void *arg, enum leat_state state, const char *why);
+
 struct flow_runner_options {
     struct event_base *base;
-    /* Makes one more connection to the broker (embedded or by URL). Owned by the runner. */
-    struct leat_client *(*connect)(void *arg, const char *name);
+    /* Makes one more connection to the broker (embedded or by URL), which is the runner's from then
+     * on. name, on_state and state_arg go into its struct leat_options as they are; pending_max
+     * stays at its default. NULL when that cannot be. */
+    struct leat_client *(*connect)(void *arg, const char *name, flow_state_fn on_state,
+                                   void *state_arg);
     void *arg;
-    int simulate_after_ms; /* as in source.h; 0: never */
+    int simulate_after_ms; /* as in source.h, for sources with a `simulate`; 0: never */
     size_t ahead_max;      /* events a source may be ahead of the views; 0: 10,000 */
+    /* Each view keeps one more key, `leat:applied:<view id>`, by which it knows after a broken
+     * connection whether its last transaction was applied: every batch counts exactly once. Without
+     * it, such a batch is sent again, and may count twice. For brokers behind a network. */
+    bool exact;
+    int64_t (*now_ms)(void); /* Unix time; NULL: the clock's */
 };
-/* The flow must outlive the runner. */
+/* The flow must outlive the runner. NULL when `connect` gave none. */
 struct flow_runner *flow_runner_new(const struct flow *f,
                                     const struct flow_runner_options *options);
 void flow_runner_free(struct flow_runner *r);
 
+/* Texts are borrowed until the next turn of the event loop. */
 struct flow_source_status {
     const char *id;
     struct source_status source;
-    uint64_t published;         /* messages acknowledged by the broker */
-    uint64_t duplicates;        /* dropped by `dedupe` */
-    uint64_t malformed;         /* not what the file says they are */
-    const char *last_malformed; /* NULL, or its reason and first bytes */
-    bool held_back;             /* paused at the bound */
+    uint64_t published;             /* messages acknowledged by the broker */
+    uint64_t republished;           /* sent again after a broken connection */
+    uint64_t publish_errors;        /* refused messages and broken connections */
+    const char *last_publish_error; /* or NULL */
+    uint64_t duplicates;            /* events dropped by `dedupe` */
+    uint64_t skipped;               /* events with nothing in them to publish */
+    uint64_t malformed;             /* events that are not what the file says */
+    const char *last_malformed;     /* or NULL: why, and the first bytes */
+    uint64_t ahead;                 /* events published and not yet counted by the slowest view */
+    bool held_back;                 /* paused at the bound */
+    bool waiting_for_views;         /* paused, or not yet begun, as a view is not subscribed */
 };
 size_t flow_source_count(const struct flow_runner *r);
 void flow_source_status(const struct flow_runner *r, size_t index, struct flow_source_status *ret);
 
 struct flow_view_status {
+    const char *id;
+    bool subscribed;
     uint64_t processed; /* events whose updates were acknowledged */
     uint64_t malformed;
-    uint64_t errors; /* error replies and unknown outcomes */
-    const char *last_error;
+    const char *last_malformed; /* or NULL: why, and the first bytes */
+    uint64_t errors;            /* error replies and broken connections */
+    uint64_t sent_again;        /* batches, after an unknown outcome or a refusal */
+    const char *last_error;     /* or NULL */
 };
 void flow_view_status(const struct flow_runner *r, size_t index, struct flow_view_status *ret);
 
