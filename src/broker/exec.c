@@ -110,7 +110,6 @@ static bool find_command(struct call *c)
     const struct command *cmd = top;
     if (top->subcommands != NULL && c->argc > 1) {
         cmd = command_find_sub(top, c->argv[1]);
-        if (cmd == NULL && top->handler != NULL) cmd = top;
         if (cmd == NULL) {
             char upper[64];
             size_t n = 0;

@@ -14,8 +14,8 @@
 #include "base/must.h"
 #include "base/num.h"
 #include "base/rand.h"
+#include "cli/cli.h"
 #include "cli/feed_server.h"
-#include "cli/replay.h"
 #include "cli/replay_recording.h"
 
 enum { LOOP_PAUSE_MS = 1000 };
@@ -361,7 +361,6 @@ int cmd_replay(int argc, char **argv)
     static const struct argp argp = {options, parse_option, "FILE", doc, 0, 0, 0};
     struct replay r = {.speed = 1, .seed = 1, .heartbeat_ms = 5000};
     struct buf error = {0};
-    argv[0] = (char *)"leat replay";
     argp_parse(&argp, argc, argv, 0, NULL, &r);
     rng_seed(&r.rng, r.seed);
     int rc = recording_load(r.path, r.format, &r.recording, &error);

@@ -13,8 +13,8 @@
 #include "base/must.h"
 #include "base/num.h"
 #include "base/rand.h"
+#include "cli/cli.h"
 #include "cli/feed_server.h"
-#include "cli/simulate.h"
 #include "flow/simulate.h"
 
 struct simulate {
@@ -272,7 +272,6 @@ int cmd_simulate(int argc, char **argv)
 {
     static const struct argp argp = {options, parse_option, "wiki", doc, 0, 0, 0};
     struct simulate s = {.rate = 20};
-    argv[0] = (char *)"leat simulate";
     argp_parse(&argp, argc, argv, 0, NULL, &s);
     if (s.seed == 0) {
         struct rng rng;

@@ -152,7 +152,7 @@ static int listen_at(struct server *s, const struct settings *settings, const ch
     struct addrinfo *found;
     char port[16], where[128];
     snprintf(port, sizeof port, "%lld", (long long)settings->port);
-    snprintf(where, sizeof where, "%s:%s", host, port);
+    snprintf(where, sizeof where, "%.100s:%s", host, port);
     int error = getaddrinfo(host, port, &hints, &found);
     if (error != 0) {
         *ret_error = format_error("cannot listen on %s: %s", where, gai_strerror(error));

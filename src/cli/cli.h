@@ -1,0 +1,23 @@
+/* The command line: one file per subcommand; this is what main.c knows of them. */
+#ifndef LEAT_CLI_CLI_H
+#define LEAT_CLI_CLI_H
+
+struct cli_command {
+    const char *name;
+    const char *summary; /* one line of `leat help` */
+    /* argv[0] is "leat NAME". Returns the exit status: 0, 1 for a failure, 64 for wrong usage. */
+    int (*main)(int argc, char **argv);
+};
+
+enum { CLI_USAGE = 64 };
+
+int cmd_serve(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
+int cmd_simulate(int argc, char **argv);
+int cmd_help(int argc, char **argv);
+
+/* The subcommands, ended by a NULL name. */
+extern const struct cli_command cli_commands[];
+
+#endif
