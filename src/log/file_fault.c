@@ -91,9 +91,39 @@ static void record(struct file_fault *f, struct fault_op op)
     pthread_mutex_unlock(&f->lock);
 }
 
-void file_fault_record(struct file_fault *f)
+struct survey {
+    struct file_fault *f;
+    const char *dir;
+};
+
+/* Records a file that is there already, as if it had just been written and synced. */
+static int record_file(void *arg, const char *name)
+{
+    struct survey *s = arg;
+    char path[4096];
+    uint64_t size, allocated;
+    snprintf(path, sizeof(path), "%s/%s", s->dir, name);
+    int fd = open(path, O_RDONLY);
+    must(fd >= 0 && file_layer_real.measure(NULL, fd, &size, &allocated) == 0);
+    char *data = mem_alloc(size + 1);
+    must(file_read_all(&file_layer_real, fd, data, size, 0) == 0);
+    close(fd);
+    uint64_t inode = ++s->f->inodes;
+    size_t since = s->f->op_count + 2;
+    add_op(s->f, (struct fault_op){.kind = OP_CREATE, .inode = inode, .name = mem_strdup(name)});
+    add_op(s->f, (struct fault_op){
+                     .kind = OP_WRITE, .inode = inode, .len = size, .data = data, .done = since});
+    add_op(s->f, (struct fault_op){.kind = OP_SYNC, .inode = inode, .since = since});
+    return 0;
+}
+
+void file_fault_record(struct file_fault *f, const char *dir)
 {
     pthread_mutex_lock(&f->lock);
+    must(f->op_count == 0);
+    must(file_layer_real.list(NULL, dir, record_file, &(struct survey){f, dir}) == 0);
+    add_op(f, (struct fault_op){.kind = OP_SYNC_DIR, .since = f->op_count});
+    f->base_ops = f->op_count;
     f->recording = true;
     pthread_mutex_unlock(&f->lock);
 }

@@ -54,6 +54,7 @@ struct file_fault {
     bool recording;
     struct fault_op *ops;
     size_t op_count, op_cap;
+    size_t base_ops; /* the first ones: what was there before */
     uint64_t inodes;
     uint64_t *inode_of_fd;
     size_t fd_cap;
@@ -65,8 +66,8 @@ void file_fault_fini(struct file_fault *f);
 void file_fault_set(struct file_fault *f, enum fault_call call, struct fault_rule rule);
 void file_fault_clear(struct file_fault *f);
 void file_fault_give_space(struct file_fault *f, int64_t space);
-/* From now on; files that are there already are not known. */
-void file_fault_record(struct file_fault *f);
+/* From now on. The files in `dir`, the only directory that may be used then, count as synced. */
+void file_fault_record(struct file_fault *f, const char *dir);
 /* Records that the code under test has promised `value` by now. */
 void file_fault_note(struct file_fault *f, uint64_t value);
 /* Fills the (empty) directory with what a power failure after `ops` recorded operations leaves of

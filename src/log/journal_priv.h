@@ -99,7 +99,9 @@ struct journal {
     uint64_t need_bytes;      /* a segment of this much room is waited for; 0: none */
     uint64_t prepare_tries;   /* counts finished attempts */
     int64_t prepare_retry_ms; /* not before; 0 when the last attempt succeeded */
-    int prepare_error;        /* of the last attempt; 0 */
+    uint64_t
+        prepare_failed; /* the size that could not be had; a smaller one may be tried at once */
+    int prepare_error;  /* of the last attempt; 0 */
     char prepare_text[256];
 
     uint64_t batches, syncs;
@@ -141,6 +143,8 @@ struct segment *room_take_segment(struct journal *j, uint64_t room);
 /* --- prepare.c --- */
 
 void *preparer_main(void *journal);
+/* Would an attempt to make a segment of so much room be in vain, as the one just now was? */
+bool prepare_is_hopeless(const struct journal *j, uint64_t room);
 /* Makes the first segment of a new journal, in the caller's thread. */
 int prepare_first(struct journal *j, struct segment **ret);
 

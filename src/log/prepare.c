@@ -38,9 +38,23 @@ static int prepare_one(struct journal *j, uint64_t size, uint64_t size_min, bool
     }
 }
 
+/* The least that is worth making, with so much room behind the header. */
+static uint64_t least_size(uint64_t room)
+{
+    uint64_t size = round_up(SEGMENT_HEADER + room, SEGMENT_HEADER);
+    return size > SEGMENT_BYTES_MIN ? size : SEGMENT_BYTES_MIN;
+}
+
+bool prepare_is_hopeless(const struct journal *j, uint64_t room)
+{
+    return j->prepare_error != 0 && least_size(room) >= j->prepare_failed &&
+           now_ms() < j->prepare_retry_ms;
+}
+
 static void note_failure(struct journal *j, int r, uint64_t size)
 {
     j->prepare_error = r;
+    j->prepare_failed = size;
     j->prepare_retry_ms = now_ms() + PREPARE_RETRY_MS;
     if (r == -ENOSPC || r == -EDQUOT)
         snprintf(j->prepare_text, sizeof(j->prepare_text),
@@ -54,9 +68,8 @@ static void note_failure(struct journal *j, int r, uint64_t size)
 /* With the lock held; lets go of it while it works. */
 static void prepare_next(struct journal *j)
 {
-    uint64_t size_min = round_up(SEGMENT_HEADER + j->need_bytes, SEGMENT_HEADER);
+    uint64_t size_min = least_size(j->need_bytes);
     uint64_t size = next_size(j);
-    if (size_min < SEGMENT_BYTES_MIN) size_min = SEGMENT_BYTES_MIN;
     if (size < size_min) size = size_min;
     bool zero = j->sync == JOURNAL_SYNC_ALWAYS;
     struct segment *s = NULL;
@@ -109,7 +122,7 @@ void *preparer_main(void *journal)
         if (j->unused.first != NULL) delete_unused(j);
         else if (j->prepared.first != NULL && j->need_bytes == 0)
             pthread_cond_wait(&j->want, &j->lock);
-        else if (now_ms() < j->prepare_retry_ms) wait_for_retry(j, j->prepare_retry_ms);
+        else if (prepare_is_hopeless(j, j->need_bytes)) wait_for_retry(j, j->prepare_retry_ms);
         else prepare_next(j);
     }
     pthread_mutex_unlock(&j->lock);

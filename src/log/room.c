@@ -73,23 +73,30 @@ static void ask_and_wait(struct journal *j, uint64_t room)
         pthread_cond_wait(&j->progress, &j->lock);
 }
 
+/* Why there is no room, as the last attempt to make some left it. */
+static int note_refusal(struct journal *j)
+{
+    snprintf(j->refusal, sizeof(j->refusal), "%s", j->prepare_text);
+    return j->prepare_error;
+}
+
 static int admit_slowly(struct journal *j, uint64_t bytes, bool shrinking)
 {
     int r = -ENOSPC;
     uint64_t room = j->gather->bytes.len + bytes + UNIT_OVERHEAD + BATCH_HEADER;
+    if (!shrinking) room += j->reserve_bytes;
+    snprintf(j->refusal, sizeof(j->refusal), "the journal has no room ready");
+
     pthread_mutex_lock(&j->lock);
     for (int round = 0; round < 4 && !atomic_load(&j->failed); round++) {
         if (look(j, bytes, shrinking)) {
             r = 0;
             break;
         }
-        if (j->prepare_error != 0 && now_ms() < j->prepare_retry_ms) break;
-        ask_and_wait(j, room + (shrinking ? 0 : j->reserve_bytes));
-    }
-    if (r != 0) {
-        if (j->prepare_error != 0) r = j->prepare_error;
-        snprintf(j->refusal, sizeof(j->refusal), "%s",
-                 j->prepare_error != 0 ? j->prepare_text : "the journal has no room prepared");
+        bool hopeless = prepare_is_hopeless(j, room);
+        if (!hopeless) ask_and_wait(j, room);
+        if (j->prepare_error != 0) r = note_refusal(j);
+        if (hopeless) break;
     }
     pthread_mutex_unlock(&j->lock);
     return r;
