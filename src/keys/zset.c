@@ -50,7 +50,7 @@ static struct zset_item *item_new(struct bytes member, double score)
     return item;
 }
 
-static struct zset_entry entry_of(const struct zset_item *item)
+struct zset_entry zset_item_entry(const struct zset_item *item)
 {
     return (struct zset_entry){item_name(item), item->score};
 }
@@ -289,7 +289,7 @@ bool zset_iter_next(struct zset_iter *it, struct zset_entry *ret)
     if (it->zset->table == NULL)
         return it->reverse ? zset_pack_prev(&it->zset->pack, &it->offset, ret)
                            : zset_pack_next(&it->zset->pack, &it->offset, ret);
-    *ret = entry_of(order_at(&it->at, NULL));
+    *ret = zset_item_entry(order_at(&it->at, NULL));
     if (it->reverse) order_prev(&it->at);
     else order_next(&it->at);
     return true;
@@ -304,29 +304,12 @@ struct zset_entry zset_at(const struct zset *z, size_t rank)
     return e;
 }
 
-/* ---- Scanning, size ---- */
-
-struct scan {
-    void (*fn)(const struct zset_entry *entry, void *arg);
-    void *arg;
-};
-
-static void scan_item(void *item, void *arg)
+struct map *zset_map(struct zset *z)
 {
-    const struct scan *s = arg;
-    struct zset_entry e = entry_of(item);
-    s->fn(&e, s->arg);
+    return z->table != NULL ? &z->table->map : NULL;
 }
 
-uint64_t zset_scan(struct zset *z, uint64_t cursor,
-                   void (*fn)(const struct zset_entry *entry, void *arg), void *arg)
-{
-    struct scan s = {fn, arg};
-    struct zset_entry e;
-    if (z->table != NULL) return map_scan(&z->table->map, cursor, scan_item, &s);
-    for (size_t at = 0; zset_pack_next(&z->pack, &at, &e);) fn(&e, arg);
-    return 0;
-}
+/* ---- Size ---- */
 
 static size_t items_memory(const struct table *t, size_t samples)
 {

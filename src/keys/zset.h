@@ -92,9 +92,9 @@ bool zset_iter_next(struct zset_iter *it, struct zset_entry *ret);
 /* The entry of one rank, which must be below the count. */
 struct zset_entry zset_at(const struct zset *z, size_t rank);
 
-/* A step of a scan with the guarantee of map_scan; 0 begins and ends. */
-uint64_t zset_scan(struct zset *z, uint64_t cursor,
-                   void (*fn)(const struct zset_entry *entry, void *arg), void *arg);
+/* The table of a large set, for scans: its items, each seen as an entry. NULL: the set is small. */
+struct map *zset_map(struct zset *z);
+struct zset_entry zset_item_entry(const struct zset_item *item);
 
 /* Bytes held. `samples` items stand for all others; 0: all are looked at. */
 size_t zset_memory(const struct zset *z, size_t samples);
