@@ -100,10 +100,13 @@ function paintStatus() {
   const view = currentView();
   setText($("version"), `leat ${status.version}`);
   setText($("engine"), status.engine);
+  $("trouble").hidden = (status.broker ?? "connected") === "connected";
   $("rate").hidden = status.sources.length === 0;
   setText($("rate-value"), rate(status.rate_per_s ?? 0));
   document.title = status.sources.length ? `${rate(status.rate_per_s ?? 0)}/s · leat` : "leat";
-  paintBadge($("feed"), overallFeed(status.sources));
+  const feed = overallFeed(status.sources);
+  paintBadge($("feed"), feed);
+  document.body.dataset.feed = feed?.feed ?? "none";
   paintSources($("sources"), status.sources, status.now_ms);
   boards.setViews(status.views);
   paintViews($("views"), $("views-body"), status.views);

@@ -13,10 +13,8 @@ export function stack(rows) {
 export function ceiling(highest) {
   if (highest <= 5) return 5;
   const power = 10 ** Math.floor(Math.log10(highest));
-  for (const step of [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10]) {
-    if (highest <= step * power * 0.98) return step * power;
-  }
-  return 12 * power;
+  const steps = [1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12];
+  return power * steps.find((step) => highest <= step * power * 0.98);
 }
 
 // Figures of the finished buckets (the last one is still filling): last, average, peak.

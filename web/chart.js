@@ -36,12 +36,20 @@ export class Chart {
   // data: {from, to, interval_s}; series: [{key, slot, values}], slot null for the total.
   set(data, series) {
     const shape = series.map((each) => `${each.slot}:${each.key}`).join("\n");
+    this.follow(data);
     const same = shape === this.shape && this.data?.interval_s === data.interval_s;
     this.data = data;
     this.series = series;
     this.shape = shape;
     if (same && this.plot) this.refresh();
     else this.rebuild();
+  }
+
+  // A bar that was chosen by keyboard stays chosen when time moves it to the left.
+  follow(data) {
+    if (!this.byKeyboard || this.index === null || !this.data) return;
+    const moved = Math.round((data.from - this.data.from) / data.interval_s);
+    this.index = Math.max(0, this.index - moved);
   }
 
   emphasize(key) {

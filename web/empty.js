@@ -18,8 +18,9 @@ function noEvent(sources) {
     el("h1", {}, "Waiting for the first event"),
     el("p", {}, `Nothing has come from ${names} yet. The page fills by itself as soon as something does.`),
     trouble ? el("p", {}, el("b", {}, "What stands in the way: "), trouble) : null,
-    el("p", { class: "quiet" }, "Without internet, serve a recording and point the flow at it: ",
-      el("code", {}, "LEAT_SOURCE_URL=http://127.0.0.1:8090/"), "."),
+    el("p", { class: "quiet" }, "Without internet, serve a recording and point the flow at it:"),
+    el("pre", {}, el("code", {}, "leat replay FILE --as sse --port 8090\n" +
+      "LEAT_SOURCE_URL=http://127.0.0.1:8090/ leat run examples/wikipedia.yaml")),
   ];
 }
 
