@@ -153,10 +153,41 @@ static ssize_t complete(struct resp_request *r, size_t len)
     return (ssize_t)len;
 }
 
+/* Takes arguments as long as they are whole and short. Most commands consist of nothing else, and
+ * everything this loop needs stays in registers. */
+static void take_short_args(struct resp_request *r, const char *data, size_t len)
+{
+    size_t pos = r->pos, argc = r->argc, left = (size_t)r->args_left;
+    size_t max = left < r->argv_cap - argc ? left : r->argv_cap - argc;
+    if (r->bulk_bytes_max < 99) return;
+    struct bytes *argv = r->argv;
+    size_t taken = 0;
+    for (; taken < max && len - pos >= 6 && data[pos] == '$'; taken++) {
+        unsigned ones = (unsigned char)(data[pos + 1] - '0'), tens = 0;
+        size_t at = pos + 2;
+        if (data[at] != '\r') {
+            if (ones == 0) break;
+            tens = ones;
+            ones = (unsigned char)(data[at++] - '0');
+        }
+        if (ones > 9 || tens > 9 || data[at] != '\r') break;
+        size_t arg_len = tens * 10 + ones;
+        at += 2;
+        if (len - at < arg_len + 2) break;
+        argv[argc + taken] = (struct bytes){(const char *)(uintptr_t)at, arg_len};
+        pos = at + arg_len + 2;
+    }
+    r->pos = pos;
+    r->argc = argc + taken;
+    r->args_left = (int64_t)(left - taken);
+}
+
 static ssize_t feed_args(struct resp_request *r, const char *data, size_t len)
 {
     while (r->args_left > 0) {
         if (r->bulk_len < 0) {
+            take_short_args(r, data, len);
+            if (r->args_left == 0) break;
             if (r->pos >= len) return 0;
             int got = read_bulk_length(r, data, len);
             if (got <= 0) return got;
