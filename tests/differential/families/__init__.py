@@ -20,8 +20,17 @@ def draw(gen, grammar, broken=0.12):
     return tame(args)
 
 
+def settle(step):
+    """The step, and behind one that may set an expiry in the past a look at the key: when a key that
+    nobody looks at goes is each server's own business."""
+    options = {bytes(a).upper() for a in step.args}
+    if len(step.args) > 1 and options & {b"EXAT", b"PXAT", b"EXPIREAT", b"PEXPIREAT"}:
+        return [step, command(step.conn, "GET", step.args[1])]
+    return [step]
+
+
 def commands(gen, grammar, length, conn=0, broken=0.12):
-    return [Step("cmd", conn, draw(gen, grammar, broken)) for _ in range(length)]
+    return [s for _ in range(length) for s in settle(Step("cmd", conn, draw(gen, grammar, broken)))]
 
 
 def command(conn, *args):

@@ -72,7 +72,7 @@ def replies_off(gen, length):
                                ["SET", "s1", "x"], ["GET", "s1"], ["INCR", "s1"], ["NOSUCH"], ["ECHO", "hi"],
                                ["MULTI"], ["EXEC"], ["DISCARD"]])
             data += encode(choice)
-        steps.append(Step("raw", 0, [data + encode(["CLIENT", "REPLY", "ON"]) + encode(["DISCARD"])]))
+        steps.append(Step("raw", 0, [data + encode(["DISCARD"]) + encode(["CLIENT", "REPLY", "ON"])]))
     return steps
 
 
@@ -80,7 +80,7 @@ def password(gen, length):
     """A server with a password: what a stranger may do, and how one gets in."""
     steps = [token(0, "CONFIG", "SET", "requirepass", "secret"), Step("open", 1, [])]
     for _ in range(length // 6):
-        steps.append(token(1, *gen.pick([
+        steps.append(command(1, *gen.pick([
             ["PING"], ["GET", "s1"], ["HELLO"], ["HELLO", "2"], ["HELLO", "3"], ["AUTH", "wrong"], ["AUTH", "default", "wrong"],
             ["AUTH", "nobody", "secret"], ["HELLO", "3", "AUTH", "default", "wrong"], ["nosuch"], ["GET"],
             ["SUBSCRIBE", "a"], ["CLIENT", "ID"], ["COMMAND", "COUNT", "x"], ["MULTI", "x"], ["RESET"], ["SET", "a"],
@@ -88,8 +88,8 @@ def password(gen, length):
             ["AUTH", "default", "secret"], ["HELLO", "2", "AUTH", "default", "secret"], ["UNSUBSCRIBE"]])))
         if gen.chance(0.15):
             steps.append(Step("open", 1, []))
-    return steps + [token(0, "CONFIG", "SET", "requirepass", ""), Step("open", 1, []), token(1, "PING"),
-                    token(1, "AUTH", "secret")]
+    return steps + [token(0, "CONFIG", "SET", "requirepass", ""), Step("open", 1, []), command(1, "PING"),
+                    command(1, "AUTH", "secret")]
 
 
 SEQUENCES = {"connection": sequence, "replymode": replies_off, "password": password}

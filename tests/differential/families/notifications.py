@@ -1,7 +1,7 @@
 """Keyspace notifications: which events a command gives, on which channel, in which order."""
 
 from dynamic import BY_NAME
-from families import SEEDS, command, draw, hello
+from families import SEEDS, command, draw, hello, settle
 from families import hashes, keys, sets, strings, zsets
 from families.connection import token
 from steps import Step
@@ -18,7 +18,7 @@ def sequence(gen, length):
         args = draw(gen, GRAMMAR, 0.03)
         if args[0].upper() in BY_NAME:
             continue
-        steps += [Step("cmd", 0, args), token(1)]
+        steps += settle(Step("cmd", 0, args)) + [token(1)]
         if gen.chance(0.05):
             steps += [command(0, *gen.pick(SEEDS)), token(1)]
         if gen.chance(0.02):

@@ -61,7 +61,9 @@ def flipped(gen, length):
             data += encode(gen.pick([["PING"], ["ECHO", "hello"], ["SET", "k", gen.text()], ["GET", "k"],
                                      ["MGET", "k", "k2"], ["ECHO", "x" * gen.rng.randint(0, 2000)]]))
         for _ in range(gen.rng.randint(1, 2)):
-            at = gen.rng.randrange(len(data))
+            at = gen.rng.randrange(len(data) or 1)
+            if not data:
+                break
             way = gen.rng.randint(0, 3)
             if way == 0:
                 data[at] = gen.pick(b"\r\n*$0123459-+ :ab\x00\xff")

@@ -88,7 +88,7 @@ def short_lives(gen, length):
         steps.append(Step("sleep", 0, [30]))
         steps += commands(gen, GRAMMAR, 6, broken=0)
         steps += [command(0, "GET", key), command(0, "TTL", key), command(0, "EXISTS", key, "h1"),
-                  command(0, "HGETALL", "h1"), command(0, "KEYS", "*"), command(0, "DBSIZE")]
+                  command(0, "HGETALL", "h1"), command(0, "KEYS", "*")]
     return steps
 
 

@@ -1,7 +1,7 @@
 """MULTI, EXEC, DISCARD, WATCH, UNWATCH."""
 
 from dynamic import BY_NAME
-from families import SEEDS, command, draw, hello
+from families import SEEDS, command, draw, hello, settle
 from families import hashes, keys, sets, strings, zsets
 from steps import Step
 
@@ -9,11 +9,11 @@ GRAMMAR = strings.GRAMMAR + hashes.GRAMMAR + sets.GRAMMAR + zsets.GRAMMAR + keys
 
 
 def plain(gen, conn, broken):
-    """A command whose reply is not random."""
+    """A command whose reply is not random (in a list, with what settles it)."""
     while True:
         args = draw(gen, GRAMMAR, broken)
         if args[0].upper() not in BY_NAME:
-            return Step("cmd", conn, args)
+            return settle(Step("cmd", conn, args))
 
 
 def odd(gen, conn):
@@ -31,19 +31,19 @@ def sequence(gen, length):
         if gen.chance(0.5):
             steps.append(command(0, "WATCH", *gen.some(gen.any_key, 1, 3)))
         if gen.chance(0.5):  # somebody else changes something, or just looks, or touches and restores
-            steps += [plain(gen, 1, 0.02) for _ in range(gen.rng.randint(1, 3))]
+            steps += [s for _ in range(gen.rng.randint(1, 3)) for s in plain(gen, 1, 0.02)]
         if gen.chance(0.1):
             steps.append(command(gen.pick([0, 1]), *gen.pick([
                 ["UNWATCH"], ["FLUSHALL"], ["FLUSHDB"], ["SWAPDB", "0", "1"], ["SELECT", "0"], ["SELECT", "1"],
                 ["EXEC"], ["DISCARD"]])))
         if gen.chance(0.2):
-            steps += [plain(gen, 0, 0.02)]
+            steps += plain(gen, 0, 0.02)
         if gen.chance(0.9):
             steps.append(command(0, "MULTI"))
         for _ in range(gen.rng.randint(0, 6)):
-            steps.append(odd(gen, 0) if gen.chance(0.07) else plain(gen, 0, 0.02))
+            steps += [odd(gen, 0)] if gen.chance(0.07) else plain(gen, 0, 0.02)
             if gen.chance(0.1):
-                steps.append(plain(gen, 1, 0.02))
+                steps += plain(gen, 1, 0.02)
         steps.append(command(0, *gen.pick([["EXEC"]] * 8 + [["DISCARD"], ["RESET"]])))
         if gen.chance(0.05):
             steps += [command(0, *gen.pick([["EXEC"], ["DISCARD"]]))]

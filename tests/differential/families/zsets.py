@@ -130,7 +130,8 @@ def blocking(gen, length):
             else:
                 args = ["BZMPOP", timeout, str(len(keys))] + keys + [gen.pick(["MIN", "MAX"])] \
                     + gen.maybe(0.5, "COUNT", gen.pick(["1", "2", "10", "0"]))
-            steps += [Step("send", conn, command(conn, *args).args), command(0, "PING")]
+            # An answered PING, read before anything else is sent: the server has seen the waiter.
+            steps += [Step("send", conn, command(conn, *args).args), Step("token", 0, [])]
         steps += commands(gen, GRAMMAR, gen.rng.randint(1, 4), broken=0)
         if gen.chance(0.3):
             steps += [command(0, "MULTI"), command(0, "ZADD", "z1", "1", "a"),
