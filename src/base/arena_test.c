@@ -1,3 +1,4 @@
+/* Arenas: alignment, that allocations do not overlap, what a reset keeps. */
 #include "base/arena.h"
 
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* Growth doubles up to 64 MB and then goes by a quarter, so that huge buffers waste little. */
 #include "base/buf.h"
 
 #include <stdarg.h>

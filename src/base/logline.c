@@ -1,3 +1,4 @@
+/* Lines are put together on the stack and leave by one write, without locks. */
 #include "base/logline.h"
 
 #include <stdarg.h>

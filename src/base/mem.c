@@ -1,3 +1,4 @@
+/* The counts are kept by what the allocator says an allocation really takes. */
 #include "base/mem.h"
 
 #include <malloc.h>

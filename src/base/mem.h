@@ -18,7 +18,7 @@ void *mem_dup(const void *p, size_t n); /* n may be 0 */
 /* Zero pages straight from the kernel, for what is large: given at once whatever their number, in
  * memory only once touched. Aligned to MEM_PAGES_PIECE, n is a multiple of the page size. Any piece
  * (at a multiple of MEM_PAGES_PIECE from the start) may be given back before the others. */
-enum { MEM_PAGES_PIECE = 2 * 1024 * 1024 };
+enum { MEM_PAGES_PIECE = 256 * 1024 };
 void *mem_pages_map(size_t n);
 void mem_pages_unmap(void *p, size_t n); /* n may be 0 */
 

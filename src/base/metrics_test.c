@@ -1,3 +1,4 @@
+/* The text format line by line, quantiles, and updates from several threads. */
 #include "base/metrics.h"
 
 #include <pthread.h>

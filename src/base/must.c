@@ -1,3 +1,4 @@
+/* Where every broken promise of our own ends. */
 #include "base/must.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Not for secrets: the state can be told from a few outputs. */
 #include "base/rand.h"
 
 #include <sys/random.h>
