@@ -229,25 +229,26 @@ static void getdel(struct call *c)
     call_event(c, NOTIFY_GENERIC, "del", c->argv[1]);
 }
 
-static bool parse_getex(struct call *c, struct set_options *o)
+static bool parse_getex(struct call *c, struct set_options *o, struct bytes *ret_time)
 {
-    struct bytes time = {NULL, 0};
     for (size_t i = 2; i < c->argc; i++) {
         if (bytes_is_word(c->argv[i], "persist") && !o->expires) {
             o->persist = true;
         } else {
             if (!take_expiry(c, &i, o)) return false;
-            time = c->argv[i];
+            *ret_time = c->argv[i];
         }
     }
-    return resolve_expiry(c, o, time);
+    return true;
 }
 
 static void getex(struct call *c)
 {
     struct key *k;
     struct set_options o = {0};
-    if (!parse_getex(c, &o) || !call_write_typed(c, c->argv[1], KEY_STRING, &k)) return;
+    struct bytes time = {NULL, 0};
+    if (!parse_getex(c, &o, &time) || !call_write_typed(c, c->argv[1], KEY_STRING, &k)) return;
+    if (k != NULL && !resolve_expiry(c, &o, time)) return; /* an absent key has no use for it */
     reply_value(c, k);
     if (k == NULL) return;
     if (o.expires && o.at_ms <= c->now_ms) {

@@ -152,7 +152,7 @@ static int listen_at(struct server *s, const struct settings *settings, const ch
     struct addrinfo *found;
     char port[16], where[128];
     snprintf(port, sizeof port, "%lld", (long long)settings->port);
-    snprintf(where, sizeof where, "%.100s:%s", host, port);
+    snprintf(where, sizeof where, "%.100s:%s", host ? host : "", port);
     int error = getaddrinfo(host, port, &hints, &found);
     if (error != 0) {
         *ret_error = format_error("cannot listen on %s: %s", where, gai_strerror(error));
@@ -193,22 +193,28 @@ static int listen_unix(struct server *s, const char *path, char **ret_error)
     return 0;
 }
 
-int server_listen(struct server *s, const struct settings *settings, char **ret_error)
+static int listen_tcp(struct server *s, const struct settings *settings, char **ret_error)
 {
     char *hosts = mem_strdup(settings->bind), *rest = NULL;
     int result = 0;
-    if (settings->port > 0 || settings->unixsocket[0] == '\0') {
-        for (char *host = strtok_r(hosts, " ,", &rest); host != NULL && result == 0;
-             host = strtok_r(NULL, " ,", &rest)) {
-            if (s->listener_count == LISTENERS_MAX - 1) {
-                *ret_error = format_error("cannot listen on %s: %s", host, "too many addresses");
-                result = -1;
-            } else {
-                result = listen_at(s, settings, host, ret_error);
-            }
+    for (char *host = strtok_r(hosts, " ,", &rest); host != NULL && result == 0;
+         host = strtok_r(NULL, " ,", &rest)) {
+        if (s->listener_count == LISTENERS_MAX - 1) {
+            *ret_error = format_error("cannot listen on %s: %s", host, "too many addresses");
+            result = -1;
+        } else {
+            result = listen_at(s, settings, host, ret_error);
         }
     }
     mem_free(hosts);
+    return result;
+}
+
+int server_listen(struct server *s, const struct settings *settings, char **ret_error)
+{
+    int result = 0;
+    if (settings->port > 0 || settings->unixsocket[0] == '\0')
+        result = listen_tcp(s, settings, ret_error);
     if (result == 0 && settings->unixsocket[0] != '\0')
         result = listen_unix(s, settings->unixsocket, ret_error);
     return result;
