@@ -94,9 +94,10 @@ static void record(struct file_fault *f, struct fault_op op)
 struct survey {
     struct file_fault *f;
     const char *dir;
+    bool synced;
 };
 
-/* Records a file that is there already, as if it had just been written and synced. */
+/* Records a file that is there already, as if it had just been written. */
 static int record_file(void *arg, const char *name)
 {
     struct survey *s = arg;
@@ -109,19 +110,23 @@ static int record_file(void *arg, const char *name)
     must(file_read_all(&file_layer_real, fd, data, size, 0) == 0);
     close(fd);
     uint64_t inode = ++s->f->inodes;
-    size_t since = s->f->op_count + 2;
+    size_t at = s->f->op_count;
+    struct fault_op write = {
+        .kind = OP_WRITE, .inode = inode, .len = size, .data = data, .done = at + 3};
     add_op(s->f, (struct fault_op){.kind = OP_CREATE, .inode = inode, .name = mem_strdup(name)});
+    add_op(s->f, (struct fault_op){.kind = OP_SIZE, .inode = inode, .offset = size});
+    add_op(s->f, write);
+    /* The size is safe in either case: a file has its name only when it is whole. */
     add_op(s->f, (struct fault_op){
-                     .kind = OP_WRITE, .inode = inode, .len = size, .data = data, .done = since});
-    add_op(s->f, (struct fault_op){.kind = OP_SYNC, .inode = inode, .since = since});
+                     .kind = OP_SYNC, .inode = inode, .since = s->synced ? at + 3 : at + 2});
     return 0;
 }
 
-void file_fault_record(struct file_fault *f, const char *dir)
+void file_fault_record(struct file_fault *f, const char *dir, bool synced)
 {
     pthread_mutex_lock(&f->lock);
     must(f->op_count == 0);
-    must(file_layer_real.list(NULL, dir, record_file, &(struct survey){f, dir}) == 0);
+    must(file_layer_real.list(NULL, dir, record_file, &(struct survey){f, dir, synced}) == 0);
     add_op(f, (struct fault_op){.kind = OP_SYNC_DIR, .since = f->op_count});
     f->base_ops = f->op_count;
     f->recording = true;

@@ -66,8 +66,9 @@ void file_fault_fini(struct file_fault *f);
 void file_fault_set(struct file_fault *f, enum fault_call call, struct fault_rule rule);
 void file_fault_clear(struct file_fault *f);
 void file_fault_give_space(struct file_fault *f, int64_t space);
-/* From now on. The files in `dir`, the only directory that may be used then, count as synced. */
-void file_fault_record(struct file_fault *f, const char *dir);
+/* From now on. The names in `dir`, the only directory that may be used then, count as synced, and
+ * what is in the files as `synced` says. */
+void file_fault_record(struct file_fault *f, const char *dir, bool synced);
 /* Records that the code under test has promised `value` by now. */
 void file_fault_note(struct file_fault *f, uint64_t value);
 /* Fills the (empty) directory with what a power failure after `ops` recorded operations leaves of

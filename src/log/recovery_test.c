@@ -98,7 +98,7 @@ static void log_init(struct known_log *log, bool marked)
         tale_init(&log->tale, 11, 120);
         scratch_clear(dir);
         file_fault_init(&f);
-        file_fault_record(&f, dir);
+        file_fault_record(&f, dir, true);
         write_log(dir, &f.layer, &log->tale, marked);
         if (!marked) {
             size_t ops = find_note(&f, dir, log->dir);
