@@ -111,7 +111,7 @@ static int check_sender(struct gateway *g, struct evhttp_request *ev, const char
     if (!guard_host(&g->guard, bytes_of(host), here) ||
         (in_line && !guard_host(&g->guard, bytes_of(in_line), here))) {
         metric_add(&http_metric_refused_host, 1);
-        *ret_why = "this server does not answer to that host name (see the option http-hosts)";
+        *ret_why = "this server does not answer to that host name";
         return 421;
     }
     origin = single_header(ev, "Origin", &count);
