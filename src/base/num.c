@@ -4,6 +4,7 @@
 #include "base/num.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,7 +151,7 @@ static size_t put_word(char *out, const char *word)
     return n;
 }
 
-size_t num_format_double(char *out, double d)
+size_t num_format_double_17(char *out, double d)
 {
     if (isnan(d)) return put_word(out, "nan");
     if (isinf(d)) return put_word(out, d < 0 ? "-inf" : "inf");
@@ -160,6 +161,73 @@ size_t num_format_double(char *out, double d)
     int n = snprintf(out, 128, "%.17g", d);
     must(n > 0 && n < 128);
     return (size_t)n;
+}
+
+/* The fewest significant digits that read back as the same number, without point or exponent:
+ * 15 are enough for most, 17 for all. Returns how many; *ret_exponent is that of the first. */
+static int shortest_digits(double d, char *digits, int *ret_exponent)
+{
+    char text[32];
+    /* Subnormal numbers have fewer than 15 significant ones. */
+    for (int precision = d < DBL_MIN ? 1 : 15; precision <= 17; precision++) {
+        snprintf(text, sizeof text, "%.*e", precision - 1, d);
+        if (strtod(text, NULL) == d) break;
+    }
+    const char *e = strchr(text, 'e');
+    int n = 0;
+    for (const char *c = text; c < e; c++)
+        if (*c != '.') digits[n++] = *c;
+    while (n > 1 && digits[n - 1] == '0') n--;
+    *ret_exponent = (int)strtol(e + 1, NULL, 10);
+    return n;
+}
+
+/* "123", "1.23", "0.00123", "12300" or "1.23e-7": what is shortest to read, as Redis 7.2 lays it
+ * out. */
+static size_t lay_out_digits(char *out, const char *digits, int n, int exponent)
+{
+    int zeros = exponent - n + 1; /* behind the digits, where positive */
+    if (zeros >= 0 && exponent < n + 7) {
+        memcpy(out, digits, (size_t)n);
+        memset(out + n, '0', (size_t)zeros);
+        return (size_t)(n + zeros);
+    }
+    if (exponent >= 0 && zeros < 0) {
+        memcpy(out, digits, (size_t)exponent + 1);
+        out[exponent + 1] = '.';
+        memcpy(out + exponent + 2, digits + exponent + 1, (size_t)(n - exponent - 1));
+        return (size_t)n + 1;
+    }
+    if (exponent < 0 && (zeros > -7 || exponent > -4)) {
+        int lead = -exponent - 1;
+        memcpy(out, "0.", 2);
+        memset(out + 2, '0', (size_t)lead);
+        memcpy(out + 2 + lead, digits, (size_t)n);
+        return (size_t)(2 + lead + n);
+    }
+    size_t len = 0;
+    out[len++] = digits[0];
+    if (n > 1) {
+        out[len++] = '.';
+        memcpy(out + len, digits + 1, (size_t)n - 1);
+        len += (size_t)n - 1;
+    }
+    return len + (size_t)sprintf(out + len, "e%+d", exponent);
+}
+
+size_t num_format_double(char *out, double d)
+{
+    char digits[32];
+    int exponent;
+    size_t sign = 0;
+    if (isnan(d) || isinf(d) || d == 0 || (d > -1e17 && d < 1e17 && d == (double)(int64_t)d))
+        return num_format_double_17(out, d);
+    if (d < 0) {
+        out[sign++] = '-';
+        d = -d;
+    }
+    int n = shortest_digits(d, digits, &exponent);
+    return sign + lay_out_digits(out + sign, digits, n, exponent);
 }
 
 size_t num_format_long_double(char *out, long double d)

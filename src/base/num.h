@@ -21,8 +21,11 @@ bool num_parse_long_double(struct bytes text, long double *ret);
 enum { NUM_I64_MAX = 21, NUM_DOUBLE_MAX = 5 * 1024 };
 /* Each returns the length written, no terminator. */
 size_t num_format_i64(char *out, int64_t n); /* out holds NUM_I64_MAX */
-/* %.17g, integers without an exponent where Redis writes them so, "inf", "-inf", "nan": scores. */
-size_t num_format_double(char *out, double d); /* out holds 128 */
+/* The shortest decimal that reads back as the same number, integers without an exponent, "inf",
+ * "-inf", "nan": scores since Redis 7.2 (redis/redis pull request 10587). out holds 128. */
+size_t num_format_double(char *out, double d);
+/* %.17g: scores until 7.0, and in 7.2 still those of a large sorted set in ZSCAN. out holds 128. */
+size_t num_format_double_17(char *out, double d);
 /* %.17Lf with trailing zeros cut: INCRBYFLOAT, HINCRBYFLOAT. out holds NUM_DOUBLE_MAX */
 size_t num_format_long_double(char *out, long double d);
 

@@ -44,7 +44,7 @@ static void as_redis(void **state)
         long double l = 0;
         int64_t n = 0;
         bool ok = num_parse_double(text, &d);
-        check(c, "score", c->score, ok, ok ? num_format_double(out, d) : 0);
+        check(c, "score", c->score, ok, ok ? num_format_double_17(out, d) : 0);
         ok = num_parse_long_double(text, &l);
         check(c, "increment", c->increment, ok, ok ? num_format_long_double(out, l) : 0);
         ok = num_parse_i64(text, &n);
@@ -143,7 +143,7 @@ static void doubles_round_trip(void **state)
         d = strtod(text, NULL);
         assert_memory_equal(&back, &d, sizeof d);
         snprintf(want, sizeof want, "%.17g", d);
-        size_t len = num_format_double(out, d);
+        size_t len = num_format_double_17(out, d);
         assert_true(len == strlen(want) && memcmp(out, want, len) == 0);
     }
 }
@@ -156,9 +156,37 @@ static void not_finite(void **state)
     assert_int_equal(num_format_double(out, -INFINITY), 4);
 }
 
+/* As Redis 7.2 documents the change: the shortest form that reads back as the same number. */
+static void test_shortest_doubles(void **state)
+{
+    static const struct {
+        double d;
+        const char *text;
+    } cases[] = {{0.1, "0.1"}, {3.3, "3.3"}, {-2.5, "-2.5"}, {1e-7, "1e-7"}, {1.5e-7, "1.5e-7"},
+                 {0.00001, "0.00001"}, {1e21, "1e+21"}, {100, "100"}, {0.30000000000000004,
+                 "0.30000000000000004"}, {1.7976931348623157e308, "1.7976931348623157e+308"},
+                 {5e-324, "5e-324"}, {123456.789, "123456.789"}};
+    char out[128];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t len = num_format_double(out, cases[i].d);
+        assert_int_equal(len, strlen(cases[i].text));
+        assert_memory_equal(out, cases[i].text, len);
+    }
+    uint64_t bits = 88172645463325252u;
+    for (int i = 0; i < 100000; i++) {
+        double d;
+        bits ^= bits << 13, bits ^= bits >> 7, bits ^= bits << 17;
+        memcpy(&d, &bits, sizeof d);
+        if (isnan(d) || isinf(d)) continue;
+        out[num_format_double(out, d)] = 0;
+        assert_true(strtod(out, NULL) == d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shortest_doubles),
         cmocka_unit_test(as_redis),
         cmocka_unit_test(long_texts),
         cmocka_unit_test(score_bounds),
