@@ -162,15 +162,22 @@ static void test_shortest_doubles(void **state)
     static const struct {
         double d;
         const char *text;
-    } cases[] = {{0.1, "0.1"}, {3.3, "3.3"}, {-2.5, "-2.5"}, {1e-7, "1e-7"}, {1.5e-7, "1.5e-7"},
-                 {0.00001, "0.00001"}, {1e21, "1e+21"}, {100, "100"}, {0.30000000000000004,
-                 "0.30000000000000004"}, {1.7976931348623157e308, "1.7976931348623157e+308"},
-                 {5e-324, "5e-324"}, {123456.789, "123456.789"}};
-    char out[128];
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        size_t len = num_format_double(out, cases[i].d);
-        assert_int_equal(len, strlen(cases[i].text));
-        assert_memory_equal(out, cases[i].text, len);
+    } shortest[] = {{0.1, "0.1"},
+                    {3.3, "3.3"},
+                    {-2.5, "-2.5"},
+                    {1e-7, "1e-7"},
+                    {1.5e-7, "1.5e-7"},
+                    {0.00001, "0.00001"},
+                    {1e21, "1e+21"},
+                    {100, "100"},
+                    {0.30000000000000004, "0.30000000000000004"},
+                    {1.7976931348623157e308, "1.7976931348623157e+308"},
+                    {5e-324, "5e-324"},
+                    {123456.789, "123456.789"}};
+    for (size_t i = 0; i < sizeof shortest / sizeof *shortest; i++) {
+        size_t len = num_format_double(out, shortest[i].d);
+        assert_int_equal(len, strlen(shortest[i].text));
+        assert_memory_equal(out, shortest[i].text, len);
     }
     uint64_t bits = 88172645463325252u;
     for (int i = 0; i < 100000; i++) {
