@@ -5,7 +5,8 @@
  *   deadlines: ordered by time
  *
  * A key is signalled by whatever changed it (broker_drain); waiters are served between commands,
- * never inside one. A served command may signal further keys: serving goes on until none is left. */
+ * never inside one. A served command may signal further keys: serving goes on until none is left.
+ */
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/must.h"
@@ -40,8 +41,8 @@ struct blocked {
 };
 
 struct blocked_registry {
-    struct map keys;         /* of struct waited_key */
-    struct order deadlines;  /* of struct blocked */
+    struct map keys;        /* of struct waited_key */
+    struct order deadlines; /* of struct blocked */
     struct waited_key *signalled, *signalled_last;
     uint64_t next_since;
 };
@@ -95,10 +96,8 @@ static struct waited_key *find_key(struct broker *b, int db, struct bytes name, 
 static void join(struct waiter *w, struct blocked *block, struct waited_key *k)
 {
     *w = (struct waiter){.block = block, .key = k, .prev = k->last};
-    if (k->last != NULL)
-        k->last->next = w;
-    else
-        k->first = w;
+    if (k->last != NULL) k->last->next = w;
+    else k->first = w;
     k->last = w;
 }
 
@@ -111,14 +110,10 @@ static void leave(struct broker *b, struct waiter *w)
 {
     struct waited_key *k = w->key;
     if (k == NULL) return;
-    if (w->prev != NULL)
-        w->prev->next = w->next;
-    else
-        k->first = w->next;
-    if (w->next != NULL)
-        w->next->prev = w->prev;
-    else
-        k->last = w->prev;
+    if (w->prev != NULL) w->prev->next = w->next;
+    else k->first = w->next;
+    if (w->next != NULL) w->next->prev = w->prev;
+    else k->last = w->prev;
     drop_key_if_idle(b, k);
 }
 
@@ -181,10 +176,8 @@ static void signal_key(struct broker *b, struct waited_key *k)
     if (k->signalled) return;
     k->signalled = true;
     k->next_signalled = NULL;
-    if (r->signalled_last != NULL)
-        r->signalled_last->next_signalled = k;
-    else
-        r->signalled = k;
+    if (r->signalled_last != NULL) r->signalled_last->next_signalled = k;
+    else r->signalled = k;
     r->signalled_last = k;
 }
 

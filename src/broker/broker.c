@@ -17,11 +17,12 @@ static int on_record(void *arg, struct bytes record, uint64_t position)
 
 static void on_progress(void *arg, uint64_t done, uint64_t total)
 {
-    logline(LOG_LEVEL_NOTICE, "journal", "replayed %llu of %llu MB", (unsigned long long)(done >> 20),
-            (unsigned long long)(total >> 20));
+    logline(LOG_LEVEL_NOTICE, "journal", "replayed %llu of %llu MB",
+            (unsigned long long)(done >> 20), (unsigned long long)(total >> 20));
 }
 
-static void on_torn(void *arg, const char *file, uint64_t offset, uint64_t len, const char *saved_as)
+static void on_torn(void *arg, const char *file, uint64_t offset, uint64_t len,
+                    const char *saved_as)
 {
     logline(LOG_LEVEL_WARNING, "journal",
             "%s: the last batch, at offset %llu, was not completely written (%llu bytes): cut off "

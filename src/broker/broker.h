@@ -43,7 +43,8 @@ enum broker_progress {
 };
 
 /* Runs one command; argv lives until the return. The reply is in the outbox, gated. */
-enum broker_progress broker_exec(struct broker *b, struct session *s, size_t argc, const struct bytes *argv);
+enum broker_progress broker_exec(struct broker *b, struct session *s, size_t argc,
+                                 const struct bytes *argv);
 /* A protocol error: replies it and closes after it. */
 void broker_protocol_error(struct broker *b, struct session *s, const char *text);
 

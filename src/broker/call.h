@@ -37,8 +37,7 @@ struct key *call_write(struct call *c, struct bytes name);
 struct key *call_write_in(struct call *c, int db, struct bytes name);
 /* False, with WRONGTYPE replied, when the key is of another type; else *ret_key may be NULL. */
 bool call_read_typed(struct call *c, struct bytes name, enum key_type type, struct key **ret_key);
-bool call_write_typed(struct call *c, struct bytes name, enum key_type type,
-                      struct key **ret_key);
+bool call_write_typed(struct call *c, struct bytes name, enum key_type type, struct key **ret_key);
 /* The reply depends on everything written so far (KEYS, SCAN, DBSIZE, RANDOMKEY). */
 void call_depends_on_all(struct call *c);
 

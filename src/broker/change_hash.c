@@ -36,7 +36,8 @@ bool change_hash_set(struct call *c, struct key *k, struct bytes field, struct b
     return hash_set(k, field, value, &limits);
 }
 
-/* Replay knows no settings: it starts from the defaults, and the encoding follows the next change. */
+/* Replay knows no settings: it starts from the defaults, and the encoding follows the next change.
+ */
 static const struct hash_limits replay_limits = {512, 64};
 
 int replay_hash_set(struct keyspace *ks, struct record *r)

@@ -24,10 +24,8 @@ static void client_id(struct call *c)
 
 static void client_getname(struct call *c)
 {
-    if (c->session->name.len == 0)
-        resp_null(c->reply);
-    else
-        resp_bulk(c->reply, buf_bytes(&c->session->name));
+    if (c->session->name.len == 0) resp_null(c->reply);
+    else resp_bulk(c->reply, buf_bytes(&c->session->name));
 }
 
 static void client_setname(struct call *c)
@@ -77,12 +75,9 @@ static void describe_flags(const struct session *s, struct buf *out)
 
 static void describe_command(const struct session *s, struct buf *out)
 {
-    if (s->last_command == NULL)
-        buf_printf(out, "NULL");
-    else if (s->last_command == s->last_top)
-        buf_printf(out, "%s", s->last_command->name);
-    else
-        buf_printf(out, "%s|%s", s->last_top->name, s->last_command->name);
+    if (s->last_command == NULL) buf_printf(out, "NULL");
+    else if (s->last_command == s->last_top) buf_printf(out, "%s", s->last_command->name);
+    else buf_printf(out, "%s|%s", s->last_top->name, s->last_command->name);
 }
 
 /* One line as CLIENT LIST writes it. */
@@ -256,12 +251,9 @@ static void client_kill(struct call *c)
         session_end(s, s == c->session);
         killed++;
     }
-    if (c->argc > 3)
-        resp_int(c->reply, killed);
-    else if (killed > 0)
-        resp_simple(c->reply, "OK");
-    else
-        resp_error(c->reply, "ERR No such client");
+    if (c->argc > 3) resp_int(c->reply, killed);
+    else if (killed > 0) resp_simple(c->reply, "OK");
+    else resp_error(c->reply, "ERR No such client");
 }
 
 /* ---- PAUSE, REPLY, UNBLOCK and switches ---- */
@@ -401,10 +393,13 @@ static void client_help(struct call *c)
 
 #define PLAIN CMD_NOSCRIPT | CMD_LOADING | CMD_STALE
 #define SUB(word, n, more, version, form, text, function)                                          \
-    {.name = word, .arity = n, .flags = PLAIN | (more), .acl = ACL_CONNECTION,                     \
-     .group = "connection", .since = version, .syntax = form, .summary = text,                     \
-     .handler = function, .complexity = "O(1)"}
+    {                                                                                              \
+        .name = word, .arity = n, .flags = PLAIN | (more), .acl = ACL_CONNECTION,                  \
+        .group = "connection", .since = version, .syntax = form, .summary = text,                  \
+        .handler = function, .complexity = "O(1)"                                                  \
+    }
 
+/* clang-format off */
 static const struct command client_subcommands[] = {
     SUB("getname", 2, CMD_SENTINEL, "2.6.9", "CLIENT GETNAME", "Answers the connection's name.",
         client_getname),
@@ -447,3 +442,4 @@ const struct command cmd_client[] = {
      .complexity = "Depends on the subcommand"},
     {.name = NULL},
 };
+/* clang-format on */

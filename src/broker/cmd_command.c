@@ -32,16 +32,26 @@ static const struct name_of_bit flag_names[] = {
 };
 
 static const struct name_of_bit acl_names[] = {
-    {ACL_KEYSPACE, "@keyspace"},     {ACL_READ, "@read"},
-    {ACL_WRITE, "@write"},           {ACL_SET, "@set"},
-    {ACL_SORTEDSET, "@sortedset"},   {ACL_LIST, "@list"},
-    {ACL_HASH, "@hash"},             {ACL_STRING, "@string"},
-    {ACL_BITMAP, "@bitmap"},         {ACL_HYPERLOGLOG, "@hyperloglog"},
-    {ACL_GEO, "@geo"},               {ACL_STREAM, "@stream"},
-    {ACL_PUBSUB, "@pubsub"},         {ACL_ADMIN, "@admin"},
-    {ACL_FAST, "@fast"},             {ACL_SLOW, "@slow"},
-    {ACL_BLOCKING, "@blocking"},     {ACL_DANGEROUS, "@dangerous"},
-    {ACL_CONNECTION, "@connection"}, {ACL_TRANSACTION, "@transaction"},
+    {ACL_KEYSPACE, "@keyspace"},
+    {ACL_READ, "@read"},
+    {ACL_WRITE, "@write"},
+    {ACL_SET, "@set"},
+    {ACL_SORTEDSET, "@sortedset"},
+    {ACL_LIST, "@list"},
+    {ACL_HASH, "@hash"},
+    {ACL_STRING, "@string"},
+    {ACL_BITMAP, "@bitmap"},
+    {ACL_HYPERLOGLOG, "@hyperloglog"},
+    {ACL_GEO, "@geo"},
+    {ACL_STREAM, "@stream"},
+    {ACL_PUBSUB, "@pubsub"},
+    {ACL_ADMIN, "@admin"},
+    {ACL_FAST, "@fast"},
+    {ACL_SLOW, "@slow"},
+    {ACL_BLOCKING, "@blocking"},
+    {ACL_DANGEROUS, "@dangerous"},
+    {ACL_CONNECTION, "@connection"},
+    {ACL_TRANSACTION, "@transaction"},
     {ACL_SCRIPTING, "@scripting"},
 };
 
@@ -59,7 +69,8 @@ static unsigned acl_of(const struct command *cmd)
     return acl | (cmd->flags & CMD_FAST ? ACL_FAST : ACL_SLOW);
 }
 
-static void put_bits(struct resp_writer *w, unsigned bits, const struct name_of_bit *names, size_t n)
+static void put_bits(struct resp_writer *w, unsigned bits, const struct name_of_bit *names,
+                     size_t n)
 {
     size_t place = resp_defer(w), count = 0;
     for (size_t i = 0; i < n; i++) {
@@ -144,7 +155,8 @@ static const struct command *find_by_name(struct bytes name, const struct comman
     const char *bar = memchr(name.data, '|', name.len);
     *ret_parent = NULL;
     if (bar == NULL) return command_find(name);
-    const struct command *parent = command_find((struct bytes){name.data, (size_t)(bar - name.data)});
+    const struct command *parent =
+        command_find((struct bytes){name.data, (size_t)(bar - name.data)});
     if (parent == NULL) return NULL;
     *ret_parent = parent;
     struct bytes sub = {bar + 1, name.len - (size_t)(bar - name.data) - 1};
@@ -172,10 +184,8 @@ static void command_info(struct call *c)
     for (size_t i = 2; i < c->argc; i++) {
         const struct command *parent;
         const struct command *cmd = find_by_name(c->argv[i], &parent);
-        if (cmd == NULL)
-            resp_null_array(c->reply);
-        else
-            put_info(c->reply, parent, cmd);
+        if (cmd == NULL) resp_null_array(c->reply);
+        else put_info(c->reply, parent, cmd);
     }
 }
 
@@ -260,8 +270,7 @@ static int keys_of_argument(struct call *c, const struct command **ret_cmd, int 
     const struct bytes *argv = c->argv + 2;
     size_t argc = c->argc - 2;
     const struct command *cmd = command_find(argv[0]);
-    if (cmd != NULL && cmd->subcommands != NULL && argc > 1)
-        cmd = command_find_sub(cmd, argv[1]);
+    if (cmd != NULL && cmd->subcommands != NULL && argc > 1) cmd = command_find_sub(cmd, argv[1]);
     if (cmd == NULL) {
         resp_error(c->reply, "ERR Invalid command specified");
         return -1;
@@ -334,10 +343,13 @@ static void command_help(struct call *c)
 
 #define FLAGS CMD_LOADING | CMD_STALE | CMD_SENTINEL
 #define SUB(word, n, version, form, text, function)                                                \
-    {.name = word, .arity = n, .flags = FLAGS, .acl = ACL_CONNECTION, .group = "server",           \
-     .since = version, .syntax = form, .summary = text, .handler = function,                       \
-     .complexity = "O(N) in commands"}
+    {                                                                                              \
+        .name = word, .arity = n, .flags = FLAGS, .acl = ACL_CONNECTION, .group = "server",        \
+        .since = version, .syntax = form, .summary = text, .handler = function,                    \
+        .complexity = "O(N) in commands"                                                           \
+    }
 
+/* clang-format off */
 static const struct command command_subcommands[] = {
     SUB("count", 2, "2.8.13", "COMMAND COUNT", "Counts the commands.", count_commands),
     SUB("docs", -2, "7.0.0", "COMMAND DOCS [command-name ...]", "Explains commands.",
@@ -361,3 +373,4 @@ const struct command cmd_command[] = {
      .handler = command, .subcommands = command_subcommands, .complexity = "O(N) in commands"},
     {.name = NULL},
 };
+/* clang-format on */

@@ -116,6 +116,7 @@ static void config_help(struct call *c)
 
 #define FLAGS CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE
 
+/* clang-format off */
 static const struct command config_subcommands[] = {
     {.name = "get", .arity = -3, .flags = FLAGS, .group = "server", .since = "2.0.0",
      .syntax = "CONFIG GET parameter [parameter ...]", .summary = "Answers settings by pattern.",
@@ -139,3 +140,4 @@ const struct command cmd_config[] = {
      .subcommands = config_subcommands, .complexity = "Depends on the subcommand"},
     {.name = NULL},
 };
+/* clang-format on */

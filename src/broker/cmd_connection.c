@@ -160,6 +160,7 @@ static void reset(struct call *c)
 
 #define FAST CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST
 
+/* clang-format off */
 const struct command cmd_connection[] = {
     {.name = "auth", .arity = -2,
      .flags = FAST | CMD_NO_AUTH | CMD_SENTINEL | CMD_ALLOW_BUSY,
@@ -191,3 +192,4 @@ const struct command cmd_connection[] = {
      .complexity = "O(1)"},
     {.name = NULL},
 };
+/* clang-format on */

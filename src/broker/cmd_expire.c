@@ -15,7 +15,8 @@ bool expiry_time(struct call *c, struct bytes text, enum time_unit unit, bool ab
     int64_t n;
     if (!call_int(c, text, &n)) return false;
     if (positive && n <= 0) return out_of_range(c, command);
-    if (unit == UNIT_SECONDS && __builtin_mul_overflow(n, 1000, &n)) return out_of_range(c, command);
+    if (unit == UNIT_SECONDS && __builtin_mul_overflow(n, 1000, &n))
+        return out_of_range(c, command);
     if (!absolute && __builtin_add_overflow(n, c->now_ms, &n)) return out_of_range(c, command);
     /* KEY_NEVER means no expiry; nobody lives to see the difference of a millisecond. */
     *ret_at_ms = n == KEY_NEVER ? KEY_NEVER - 1 : n;
@@ -44,8 +45,7 @@ static bool parse_conditions(struct call *c, unsigned *ret)
     }
     *ret = flags;
     if ((flags & NX) && (flags & (XX | GT | LT))) {
-        resp_error(c->reply,
-                   "ERR NX and XX, GT or LT options at the same time are not compatible");
+        resp_error(c->reply, "ERR NX and XX, GT or LT options at the same time are not compatible");
         return false;
     }
     if ((flags & GT) && (flags & LT)) {
@@ -153,8 +153,9 @@ static void persist(struct call *c)
     .first_key = 1, .last_key = 1, .key_step = 1, .acl = ACL_KEYSPACE, .group = "generic",         \
     .complexity = "O(1)"
 #define WRITE CMD_WRITE | CMD_FAST
-#define READ CMD_READONLY | CMD_FAST
+#define READ  CMD_READONLY | CMD_FAST
 
+/* clang-format off */
 const struct command cmd_expire[] = {
     {.name = "expire", .arity = -3, .flags = WRITE, ONE_KEY, .since = "1.0.0",
      .syntax = "EXPIRE key seconds [NX | XX | GT | LT]",
@@ -182,3 +183,4 @@ const struct command cmd_expire[] = {
      .syntax = "PERSIST key", .summary = "Takes a key's expiry away.", .handler = persist},
     {.name = NULL},
 };
+/* clang-format on */

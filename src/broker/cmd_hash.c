@@ -129,10 +129,8 @@ static void hdel(struct call *c)
 static void reply_field(struct call *c, const struct key *k, struct bytes field)
 {
     struct bytes value;
-    if (k != NULL && hash_get(k, field, &value))
-        resp_bulk(c->reply, value);
-    else
-        resp_null(c->reply);
+    if (k != NULL && hash_get(k, field, &value)) resp_bulk(c->reply, value);
+    else resp_null(c->reply);
 }
 
 static void hget(struct call *c)
@@ -182,10 +180,8 @@ static void reply_all(struct call *c, unsigned what)
     struct bytes field, value;
     if (!call_read_typed(c, c->argv[1], KEY_HASH, &k)) return;
     size_t n = k == NULL ? 0 : hash_count(k);
-    if (what == (FIELDS | VALUES))
-        resp_map(c->reply, n);
-    else
-        resp_array(c->reply, n);
+    if (what == (FIELDS | VALUES)) resp_map(c->reply, n);
+    else resp_array(c->reply, n);
     if (k == NULL) return;
     hash_iter_init(&it, k);
     while (hash_iter_next(&it, &field, &value)) {
@@ -310,10 +306,8 @@ static void hscan(struct call *c)
     size_t n = 0;
     if (!scan_parse(c, 2, false, &s) || !call_read_typed(c, c->argv[1], KEY_HASH, &k)) return;
     bool is_table = k != NULL && k->encoding == ENC_HASHTABLE;
-    if (is_table)
-        scan_table(&s, &k->value.hash->table);
-    else
-        s.cursor = 0; /* a compact hash comes whole */
+    if (is_table) scan_table(&s, &k->value.hash->table);
+    else s.cursor = 0; /* a compact hash comes whole */
     scan_reply_head(c, &s);
     size_t place = resp_defer(c->reply);
     for (size_t i = 0; i < s.item_count; i++)
@@ -326,6 +320,7 @@ static void hscan(struct call *c)
 #define HASH .first_key = 1, .last_key = 1, .key_step = 1, .acl = ACL_HASH, .group = "hash"
 #define GROW CMD_WRITE | CMD_DENYOOM | CMD_FAST
 
+/* clang-format off */
 const struct command cmd_hash[] = {
     {.name = "hdel", .arity = -3, .flags = CMD_WRITE | CMD_FAST | CMD_SHRINKS, HASH,
      .since = "2.0.0", .syntax = "HDEL key field [field ...]", .summary = "Removes fields.",
@@ -379,3 +374,4 @@ const struct command cmd_hash[] = {
      .complexity = "O(N) in fields"},
     {.name = NULL},
 };
+/* clang-format on */

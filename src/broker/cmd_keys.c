@@ -59,10 +59,8 @@ static void rename_generic(struct call *c, bool only_new)
         call_event(c, NOTIFY_GENERIC, "rename_from", from);
         call_event(c, NOTIFY_GENERIC, "rename_to", to);
     }
-    if (only_new)
-        resp_int(c->reply, 1);
-    else
-        resp_simple(c->reply, "OK");
+    if (only_new) resp_int(c->reply, 1);
+    else resp_simple(c->reply, "OK");
 }
 
 static void rename_key(struct call *c)
@@ -276,10 +274,8 @@ static void wait_replicas(struct call *c)
 {
     int64_t replicas, timeout_ms;
     if (!call_int(c, c->argv[1], &replicas) || !parse_wait(c, 2, &timeout_ms)) return;
-    if (replicas <= 0 || c->in_exec)
-        reply_no_replicas(c);
-    else
-        call_block(c, NULL, 0, KEY_STRING, timeout_ms, reply_no_replicas);
+    if (replicas <= 0 || c->in_exec) reply_no_replicas(c);
+    else call_block(c, NULL, 0, KEY_STRING, timeout_ms, reply_no_replicas);
 }
 
 static void reply_aof(struct call *c)
@@ -303,8 +299,8 @@ static void waitaof(struct call *c)
                  c->broker->settings.sync == JOURNAL_SYNC_ALWAYS);
     if (done && local == 1) {
         /* Under `always` the reply itself is held until the write is synced: then it is true. */
-        c->fx->depends = c->session->last_write > c->fx->depends ? c->session->last_write
-                                                                  : c->fx->depends;
+        c->fx->depends =
+            c->session->last_write > c->fx->depends ? c->session->last_write : c->fx->depends;
         resp_array(c->reply, 2);
         resp_int(c->reply, 1);
         resp_int(c->reply, 0);
@@ -315,12 +311,17 @@ static void waitaof(struct call *c)
     }
 }
 
-#define ONE_KEY .first_key = 1, .last_key = 1, .key_step = 1, .acl = ACL_KEYSPACE, .group = "generic"
-#define ALL_KEYS .first_key = 1, .last_key = -1, .key_step = 1, .acl = ACL_KEYSPACE, .group = "generic"
-#define TWO_KEYS .first_key = 1, .last_key = 2, .key_step = 1, .acl = ACL_KEYSPACE, .group = "generic"
+#define ONE_KEY                                                                                    \
+    .first_key = 1, .last_key = 1, .key_step = 1, .acl = ACL_KEYSPACE, .group = "generic"
+#define ALL_KEYS                                                                                   \
+    .first_key = 1, .last_key = -1, .key_step = 1, .acl = ACL_KEYSPACE, .group = "generic"
+#define TWO_KEYS                                                                                   \
+    .first_key = 1, .last_key = 2, .key_step = 1, .acl = ACL_KEYSPACE, .group = "generic"
 #define NO_KEYS .acl = ACL_KEYSPACE, .group = "generic"
-#define OBJECT_KEY .first_key = 2, .last_key = 2, .key_step = 1, .acl = ACL_KEYSPACE, .group = "generic"
+#define OBJECT_KEY                                                                                 \
+    .first_key = 2, .last_key = 2, .key_step = 1, .acl = ACL_KEYSPACE, .group = "generic"
 
+/* clang-format off */
 static const struct command object_subcommands[] = {
     {.name = "encoding", .arity = 3, .flags = CMD_READONLY, OBJECT_KEY, .since = "2.2.3",
      .syntax = "OBJECT ENCODING key", .summary = "Answers how a value is represented.",
@@ -394,3 +395,4 @@ const struct command cmd_keys[] = {
      .complexity = "O(1)"},
     {.name = NULL},
 };
+/* clang-format on */

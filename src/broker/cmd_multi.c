@@ -158,10 +158,11 @@ static void unwatch(struct call *c)
 
 #define FLAGS (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY)
 
+/* clang-format off */
 const struct command cmd_multi[] = {
     {.name = "multi", .arity = 1, .flags = FLAGS, .acl = ACL_TRANSACTION, .group = "transactions",
-     .since = "1.2.0", .syntax = "MULTI", .summary = "Begins a transaction: what follows is queued.",
-     .handler = multi, .complexity = "O(1)"},
+     .since = "1.2.0", .syntax = "MULTI",
+     .summary = "Begins a transaction: what follows is queued.", .handler = multi, .complexity = "O(1)"},
     {.name = "exec", .arity = 1, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SKIP_SLOWLOG,
      .acl = ACL_TRANSACTION, .group = "transactions", .since = "1.2.0", .syntax = "EXEC",
      .summary = "Runs the queued commands as one unit, unless a watched key has changed.",
@@ -179,3 +180,4 @@ const struct command cmd_multi[] = {
      .summary = "Forgets all watched keys.", .handler = unwatch, .complexity = "O(1)"},
     {.name = NULL},
 };
+/* clang-format on */

@@ -8,13 +8,10 @@ static void confirm(struct call *c, const char *what, struct bytes text)
 {
     resp_push(c->reply, 3);
     resp_bulk_str(c->reply, what);
-    if (text.data == NULL)
-        resp_null(c->reply);
-    else
-        resp_bulk(c->reply, text);
+    if (text.data == NULL) resp_null(c->reply);
+    else resp_bulk(c->reply, text);
     resp_int(c->reply, (int64_t)subscriber_count(&c->session->subscriber));
 }
-
 
 static void join_all(struct call *c, hub_change change, const char *what)
 {
@@ -78,8 +75,7 @@ static void punsubscribe(struct call *c)
 /* The message carries its publisher's last write: who hears of it finds what was written before. */
 static void publish(struct call *c)
 {
-    int64_t receivers =
-        hub_publish(c->broker->hub, c->argv[1], c->argv[2], c->session->last_write);
+    int64_t receivers = hub_publish(c->broker->hub, c->argv[1], c->argv[2], c->session->last_write);
     resp_int(c->reply, receivers);
 }
 
@@ -136,9 +132,10 @@ static void pubsub_help(struct call *c)
     call_help(c, lines);
 }
 
-#define ASK (CMD_PUBSUB | CMD_LOADING | CMD_STALE)
+#define ASK  (CMD_PUBSUB | CMD_LOADING | CMD_STALE)
 #define JOIN (CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
 
+/* clang-format off */
 static const struct command pubsub_subcommands[] = {
     {.name = "channels", .arity = -2, .flags = ASK, .group = "pubsub", .since = "2.8.0",
      .syntax = "PUBSUB CHANNELS [pattern]", .summary = "Lists the channels that have subscribers.",
@@ -182,3 +179,4 @@ const struct command cmd_pubsub[] = {
      .subcommands = pubsub_subcommands, .complexity = "Depends on the subcommand"},
     {.name = NULL},
 };
+/* clang-format on */

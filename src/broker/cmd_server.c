@@ -181,16 +181,15 @@ static void memory_usage(struct call *c)
         return;
     }
     struct key *k = call_read(c, c->argv[2]);
-    if (k == NULL)
-        resp_null(c->reply);
-    else
-        resp_int(c->reply, (int64_t)key_memory(k, (size_t)samples));
+    if (k == NULL) resp_null(c->reply);
+    else resp_int(c->reply, (int64_t)key_memory(k, (size_t)samples));
 }
 
 static void memory_doctor(struct call *c)
 {
-    resp_verbatim(c->reply, "txt", BYTES("Nothing is evicted and nothing is defragmented here; "
-                                         "INFO memory has the figures."));
+    resp_verbatim(c->reply, "txt",
+                  BYTES("Nothing is evicted and nothing is defragmented here; "
+                        "INFO memory has the figures."));
 }
 
 static void memory_purge(struct call *c)
@@ -217,6 +216,7 @@ static void memory_help(struct call *c)
 
 #define SLOW CMD_ADMIN | CMD_LOADING | CMD_STALE
 
+/* clang-format off */
 static const struct command slowlog_subcommands[] = {
     {.name = "get", .arity = -2, .flags = SLOW, .group = "server", .since = "2.2.12",
      .syntax = "SLOWLOG GET [count]", .summary = "Answers the newest entries of the slow log.",
@@ -275,14 +275,16 @@ const struct command cmd_server[] = {
      .group = "server", .since = "1.0.0", .syntax = "MONITOR",
      .summary = "Shows every command that the server runs.", .handler = monitor,
      .complexity = "O(1)"},
-    {.name = "role", .arity = 1, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_SENTINEL,
+    {.name = "role", .arity = 1,
+     .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_SENTINEL,
      .acl = ACL_ADMIN | ACL_DANGEROUS, .group = "server", .since = "2.8.12", .syntax = "ROLE",
      .summary = "Always a master without replicas.", .handler = role, .complexity = "O(1)"},
     {.name = "shutdown", .arity = -1,
      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI | CMD_SENTINEL |
               CMD_ALLOW_BUSY,
      .group = "server", .since = "1.0.0",
-     .syntax = "SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]", .summary = "Stops the server cleanly.",
+     .syntax = "SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+     .summary = "Stops the server cleanly.",
      .handler = shutdown_server, .complexity = "O(1)"},
     {.name = "slowlog", .arity = -2, .group = "server", .since = "2.2.12",
      .syntax = "SLOWLOG subcommand [argument ...]", .summary = "Asks which commands were slow.",
@@ -296,3 +298,4 @@ const struct command cmd_server[] = {
      .handler = time_now, .complexity = "O(1)"},
     {.name = NULL},
 };
+/* clang-format on */

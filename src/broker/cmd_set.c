@@ -97,10 +97,8 @@ static void smembers(struct call *c)
 static void srandmember_one(struct call *c, const struct key *k)
 {
     char scratch[SET_SCRATCH];
-    if (k == NULL)
-        resp_null(c->reply);
-    else
-        resp_bulk(c->reply, set_random(k, &c->broker->rng, scratch));
+    if (k == NULL) resp_null(c->reply);
+    else resp_bulk(c->reply, set_random(k, &c->broker->rng, scratch));
 }
 
 /* Selection sampling: all subsets of n members are alike. Calls fn for each chosen one. */
@@ -133,8 +131,8 @@ static void srandmember(struct call *c)
         call_error_syntax(c);
         return;
     }
-    if (c->argc == 3 && !call_int_range(c, c->argv[2], -INT64_MAX, INT64_MAX,
-                                        "ERR value is out of range", &n))
+    if (c->argc == 3 &&
+        !call_int_range(c, c->argv[2], -INT64_MAX, INT64_MAX, "ERR value is out of range", &n))
         return;
     if (!call_read_typed(c, c->argv[1], KEY_SET, &k)) return;
     if (c->argc == 2) {
@@ -206,16 +204,11 @@ static void spop(struct call *c)
                                         "ERR value is out of range, must be positive", &n))
         return;
     if (!call_write_typed(c, c->argv[1], KEY_SET, &k)) return;
-    if (c->argc == 2 && k == NULL)
-        resp_null(c->reply);
-    else if (c->argc == 2)
-        pop_one(c, k);
-    else if (k == NULL || n == 0)
-        resp_set(c->reply, 0);
-    else if ((uint64_t)n >= set_count(k))
-        pop_all(c, k);
-    else
-        pop_some(c, k, (size_t)n);
+    if (c->argc == 2 && k == NULL) resp_null(c->reply);
+    else if (c->argc == 2) pop_one(c, k);
+    else if (k == NULL || n == 0) resp_set(c->reply, 0);
+    else if ((uint64_t)n >= set_count(k)) pop_all(c, k);
+    else pop_some(c, k, (size_t)n);
 }
 
 /* ---- SSCAN ---- */
@@ -227,10 +220,8 @@ static void sscan(struct call *c)
     size_t n = 0;
     if (!scan_parse(c, 2, false, &s) || !call_read_typed(c, c->argv[1], KEY_SET, &k)) return;
     bool is_table = k != NULL && k->encoding == ENC_HASHTABLE;
-    if (is_table)
-        scan_table(&s, &k->value.set->table);
-    else
-        s.cursor = 0; /* a compact set comes whole */
+    if (is_table) scan_table(&s, &k->value.set->table);
+    else s.cursor = 0; /* a compact set comes whole */
     scan_reply_head(c, &s);
     size_t place = resp_defer(c->reply);
     for (size_t i = 0; i < s.item_count; i++) {
@@ -255,11 +246,12 @@ static void sscan(struct call *c)
     scan_fini(&s);
 }
 
-#define SET .first_key = 1, .last_key = 1, .key_step = 1, .acl = ACL_SET, .group = "set"
-#define ALL .first_key = 1, .last_key = -1, .key_step = 1, .acl = ACL_SET, .group = "set"
+#define SET  .first_key = 1, .last_key = 1, .key_step = 1, .acl = ACL_SET, .group = "set"
+#define ALL  .first_key = 1, .last_key = -1, .key_step = 1, .acl = ACL_SET, .group = "set"
 #define READ CMD_READONLY | CMD_FAST
 #define GROW CMD_WRITE | CMD_DENYOOM
 
+/* clang-format off */
 const struct command cmd_set[] = {
     {.name = "sadd", .arity = -3, .flags = GROW | CMD_FAST, SET, .since = "1.0.0",
      .syntax = "SADD key member [member ...]", .summary = "Adds members; answers how many are new.",
@@ -317,3 +309,4 @@ const struct command cmd_set[] = {
      .handler = cmd_sunionstore, .complexity = "O(N) in members of all sets"},
     {.name = NULL},
 };
+/* clang-format on */

@@ -9,10 +9,8 @@
 static void reply_value(struct call *c, const struct key *k)
 {
     char scratch[STR_INT_TEXT_MAX + 1];
-    if (k == NULL)
-        resp_null(c->reply);
-    else
-        resp_bulk(c->reply, str_get(k, scratch));
+    if (k == NULL) resp_null(c->reply);
+    else resp_bulk(c->reply, str_get(k, scratch));
 }
 
 static bool fits(struct call *c, size_t len)
@@ -38,7 +36,9 @@ static bool take_expiry(struct call *c, size_t *i, struct set_options *o)
         const char *word;
         enum time_unit unit;
         bool absolute;
-    } forms[] = {{"ex", UNIT_SECONDS, false}, {"px", UNIT_MS, false}, {"exat", UNIT_SECONDS, true},
+    } forms[] = {{"ex", UNIT_SECONDS, false},
+                 {"px", UNIT_MS, false},
+                 {"exat", UNIT_SECONDS, true},
                  {"pxat", UNIT_MS, true}};
     for (size_t f = 0; f < sizeof forms / sizeof *forms; f++) {
         if (!bytes_is_word(c->argv[*i], forms[f].word)) continue;
@@ -283,10 +283,8 @@ static void getrange(struct call *c)
     if (start < 0) start = start + len < 0 ? 0 : start + len;
     if (end < 0) end = end + len < 0 ? 0 : end + len;
     if (end >= len) end = len - 1;
-    if (len == 0 || start > end)
-        resp_bulk(c->reply, BYTES(""));
-    else
-        resp_bulk(c->reply, (struct bytes){text.data + start, (size_t)(end - start + 1)});
+    if (len == 0 || start > end) resp_bulk(c->reply, BYTES(""));
+    else resp_bulk(c->reply, (struct bytes){text.data + start, (size_t)(end - start + 1)});
 }
 
 /* ---- Changing in place ---- */
@@ -321,10 +319,8 @@ static void append(struct call *c)
     bool created = k == NULL;
     size_t len = created ? 0 : str_len(k);
     if (!fits(c, len + c->argv[2].len)) return;
-    if (created)
-        k = change_string_set(c, NULL, c->argv[1], c->argv[2], false);
-    else
-        k = change_string_write(c, k, c->argv[1], len, c->argv[2]);
+    if (created) k = change_string_set(c, NULL, c->argv[1], c->argv[2], false);
+    else k = change_string_write(c, k, c->argv[1], len, c->argv[2]);
     if (created) call_event(c, NOTIFY_NEW, "new", c->argv[1]);
     call_event(c, NOTIFY_STRING, "append", c->argv[1]);
     resp_int(c->reply, (int64_t)(len + c->argv[2].len));
@@ -371,10 +367,8 @@ static void decrby(struct call *c)
 {
     int64_t delta;
     if (!call_int(c, c->argv[2], &delta)) return;
-    if (delta == INT64_MIN)
-        resp_error(c->reply, "ERR decrement would overflow");
-    else
-        add(c, -delta);
+    if (delta == INT64_MIN) resp_error(c->reply, "ERR decrement would overflow");
+    else add(c, -delta);
 }
 
 static void incrbyfloat(struct call *c)
@@ -401,14 +395,16 @@ static void incrbyfloat(struct call *c)
     resp_bulk(c->reply, value);
 }
 
-#define READ CMD_READONLY | CMD_FAST
-#define GROW CMD_WRITE | CMD_DENYOOM
+#define READ    CMD_READONLY | CMD_FAST
+#define GROW    CMD_WRITE | CMD_DENYOOM
 #define ONE_KEY .first_key = 1, .last_key = 1, .key_step = 1, .acl = ACL_STRING, .group = "string"
 
 /* A flat table, one row per command. */
+/* clang-format off */
 const struct command cmd_string[] = {
     {.name = "append", .arity = 3, .flags = GROW | CMD_FAST, ONE_KEY, .since = "2.0.0",
-     .syntax = "APPEND key value", .summary = "Adds to the end of a string; answers its new length.",
+     .syntax = "APPEND key value",
+     .summary = "Adds to the end of a string; answers its new length.",
      .handler = append, .complexity = "O(1) amortised"},
     {.name = "decr", .arity = 2, .flags = GROW | CMD_FAST, ONE_KEY, .since = "1.0.0",
      .syntax = "DECR key", .summary = "Takes one off an integer.", .handler = decr,
@@ -453,7 +449,8 @@ const struct command cmd_string[] = {
      .summary = "Sets several strings if none of the keys exists.", .handler = msetnx,
      .complexity = "O(N) in keys"},
     {.name = "psetex", .arity = 4, .flags = GROW, ONE_KEY, .since = "2.6.0",
-     .syntax = "PSETEX key milliseconds value", .summary = "Sets a string for so many milliseconds.",
+     .syntax = "PSETEX key milliseconds value",
+     .summary = "Sets a string for so many milliseconds.",
      .handler = psetex, .complexity = "O(1)"},
     {.name = "set", .arity = -3, .flags = GROW, ONE_KEY, .since = "1.0.0",
      .syntax = "SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT "
@@ -477,3 +474,4 @@ const struct command cmd_string[] = {
      .handler = getrange, .complexity = "O(N) in bytes answered"},
     {.name = NULL},
 };
+/* clang-format on */

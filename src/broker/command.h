@@ -34,27 +34,27 @@ enum command_flag {
 };
 
 enum command_acl { /* categories beside those that the flags and the family imply */
-    ACL_KEYSPACE = 1 << 0,
-    ACL_READ = 1 << 1,
-    ACL_WRITE = 1 << 2,
-    ACL_SET = 1 << 3,
-    ACL_SORTEDSET = 1 << 4,
-    ACL_LIST = 1 << 5,
-    ACL_HASH = 1 << 6,
-    ACL_STRING = 1 << 7,
-    ACL_BITMAP = 1 << 8,
-    ACL_HYPERLOGLOG = 1 << 9,
-    ACL_GEO = 1 << 10,
-    ACL_STREAM = 1 << 11,
-    ACL_PUBSUB = 1 << 12,
-    ACL_ADMIN = 1 << 13,
-    ACL_FAST = 1 << 14,
-    ACL_SLOW = 1 << 15,
-    ACL_BLOCKING = 1 << 16,
-    ACL_DANGEROUS = 1 << 17,
-    ACL_CONNECTION = 1 << 18,
-    ACL_TRANSACTION = 1 << 19,
-    ACL_SCRIPTING = 1 << 20,
+                   ACL_KEYSPACE = 1 << 0,
+                   ACL_READ = 1 << 1,
+                   ACL_WRITE = 1 << 2,
+                   ACL_SET = 1 << 3,
+                   ACL_SORTEDSET = 1 << 4,
+                   ACL_LIST = 1 << 5,
+                   ACL_HASH = 1 << 6,
+                   ACL_STRING = 1 << 7,
+                   ACL_BITMAP = 1 << 8,
+                   ACL_HYPERLOGLOG = 1 << 9,
+                   ACL_GEO = 1 << 10,
+                   ACL_STREAM = 1 << 11,
+                   ACL_PUBSUB = 1 << 12,
+                   ACL_ADMIN = 1 << 13,
+                   ACL_FAST = 1 << 14,
+                   ACL_SLOW = 1 << 15,
+                   ACL_BLOCKING = 1 << 16,
+                   ACL_DANGEROUS = 1 << 17,
+                   ACL_CONNECTION = 1 << 18,
+                   ACL_TRANSACTION = 1 << 19,
+                   ACL_SCRIPTING = 1 << 20,
 };
 
 /* Where the keys are. */
@@ -69,9 +69,9 @@ struct command {
     int arity;        /* as in COMMAND INFO: with the name; negative: at least */
     unsigned flags;
     int first_key, last_key, key_step; /* 0 when none */
-    unsigned acl;     /* beside @read/@write/@fast/@slow/@admin/@dangerous ..., which follow */
+    unsigned acl; /* beside @read/@write/@fast/@slow/@admin/@dangerous ..., which follow */
     const char *group, *since, *syntax, *summary;
-    void (*handler)(struct call *c); /* NULL: only subcommands */
+    void (*handler)(struct call *c);   /* NULL: only subcommands */
     const struct command *subcommands; /* ends with a NULL name */
     enum key_positions key_positions;
     const char *complexity;

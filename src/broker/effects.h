@@ -37,11 +37,11 @@ struct effects {
 void effects_fini(struct effects *fx);
 void effects_reset(struct effects *fx);
 
-/* A record to add items to with record_put_*; items of the same kind and key go on in one record. */
+/* A record to add items to with record_put_*; items of the same kind and key go on in one record.
+ */
 struct buf *effects_record(struct effects *fx, enum record_kind kind, int db, struct bytes key);
 /* Always a record of its own: for kinds whose items are not a list. */
-struct buf *effects_new_record(struct effects *fx, enum record_kind kind, int db,
-                               struct bytes key);
+struct buf *effects_new_record(struct effects *fx, enum record_kind kind, int db, struct bytes key);
 /* The next finished record from offset *at (0 to begin) on; false at the end. */
 bool effects_next_record(struct effects *fx, size_t *at, struct bytes *ret);
 void effects_changed(struct effects *fx, int db, struct bytes name, uint64_t hash);

@@ -94,10 +94,8 @@ static void error_unknown_command(struct call *c)
 
 static void full_name(const struct command *top, const struct command *cmd, char *out, size_t n)
 {
-    if (top == cmd)
-        snprintf(out, n, "%s", cmd->name);
-    else
-        snprintf(out, n, "%s|%s", top->name, cmd->name);
+    if (top == cmd) snprintf(out, n, "%s", cmd->name);
+    else snprintf(out, n, "%s|%s", top->name, cmd->name);
 }
 
 static bool find_command(struct call *c)
@@ -114,7 +112,8 @@ static bool find_command(struct call *c)
             char upper[64];
             size_t n = 0;
             for (; top->name[n] && n < sizeof upper - 1; n++)
-                upper[n] = (char)(top->name[n] >= 'a' && top->name[n] <= 'z' ? top->name[n] - 32 : top->name[n]);
+                upper[n] = (char)(top->name[n] >= 'a' && top->name[n] <= 'z' ? top->name[n] - 32
+                                                                             : top->name[n]);
             upper[n] = 0;
             int shown = (int)(c->argv[1].len < 128 ? c->argv[1].len : 128);
             resp_error(c->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", shown,
@@ -140,9 +139,9 @@ void call_error_arity(struct call *c)
 
 static bool may_run_subscribed(const struct command *cmd)
 {
-    static const char *const allowed[] = {"ping",       "subscribe",    "ssubscribe",
-                                          "psubscribe", "unsubscribe",  "sunsubscribe",
-                                          "punsubscribe", "quit",       "reset"};
+    static const char *const allowed[] = {"ping",         "subscribe",   "ssubscribe",
+                                          "psubscribe",   "unsubscribe", "sunsubscribe",
+                                          "punsubscribe", "quit",        "reset"};
     for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
         if (strcmp(cmd->name, allowed[i]) == 0) return true;
     return false;
@@ -217,8 +216,8 @@ void broker_run(struct call *c)
         stats->calls++;
         stats->usec += (uint64_t)took;
         if (replied_error(b, c->reply->out, start)) stats->failed++;
-        if (took >= b->settings.slowlog_log_slower_than && b->settings.slowlog_log_slower_than >= 0 &&
-            !(c->cmd->flags & CMD_SKIP_SLOWLOG))
+        if (took >= b->settings.slowlog_log_slower_than &&
+            b->settings.slowlog_log_slower_than >= 0 && !(c->cmd->flags & CMD_SKIP_SLOWLOG))
             slowlog_add(&b->slowlog, (size_t)b->settings.slowlog_max_len, c->now_ms / 1000, took,
                         c->argc, c->argv, c->session->address, buf_bytes(&c->session->name));
     }
@@ -231,8 +230,16 @@ static void call_init(struct call *c, struct broker *b, struct session *s, struc
                       size_t argc, const struct bytes *argv)
 {
     *c = (struct call){
-        .broker = b, .session = s, .argc = argc, .argv = argv, .reply = w, .fx = &b->fx,
-        .ks = b->ks, .arena = &b->arena, .db = s->db, .now_ms = b->now_ms,
+        .broker = b,
+        .session = s,
+        .argc = argc,
+        .argv = argv,
+        .reply = w,
+        .fx = &b->fx,
+        .ks = b->ks,
+        .arena = &b->arena,
+        .db = s->db,
+        .now_ms = b->now_ms,
     };
 }
 

@@ -1,11 +1,11 @@
-/* Active expiry: keys are deleted when their time has come, each as an explicit effect, in the order
- * of their times and within a budget per turn. Paused while CLIENT PAUSE forbids writes. */
+/* Active expiry: keys are deleted when their time has come, each as an explicit effect, in the
+ * order of their times and within a budget per turn. Paused while CLIENT PAUSE forbids writes. */
 #include "broker/internal.h"
 
 static void expire_key(struct broker *b, int db, struct key *k)
 {
-    struct call c = {.broker = b, .fx = &b->fx, .ks = b->ks, .arena = &b->arena, .db = db,
-                     .now_ms = b->now_ms};
+    struct call c = {
+        .broker = b, .fx = &b->fx, .ks = b->ks, .arena = &b->arena, .db = db, .now_ms = b->now_ms};
     struct bytes name = arena_dup(&b->arena, key_name(k));
     change_delete(&c, db, k);
     call_event(&c, NOTIFY_EXPIRED, "expired", name);

@@ -31,10 +31,8 @@ static void put_human(struct buf *out, const char *field, size_t bytes)
         n /= 1024;
         unit++;
     }
-    if (unit == 0)
-        buf_printf(out, "%s:%zuB\r\n", field, bytes);
-    else
-        buf_printf(out, "%s:%.2f%c\r\n", field, n, units[unit]);
+    if (unit == 0) buf_printf(out, "%s:%zuB\r\n", field, bytes);
+    else buf_printf(out, "%s:%.2f%c\r\n", field, n, units[unit]);
 }
 
 static void section_server(struct broker *b, struct buf *out)
@@ -112,7 +110,8 @@ static void section_memory(struct broker *b, struct buf *out)
     put_human(out, "used_memory_rss_human", rss);
     put(out, "used_memory_peak", (int64_t)peak);
     put_human(out, "used_memory_peak_human", peak);
-    buf_printf(out, "used_memory_peak_perc:%.2f%%\r\n", peak ? (double)used * 100 / (double)peak : 0);
+    buf_printf(out, "used_memory_peak_perc:%.2f%%\r\n",
+               peak ? (double)used * 100 / (double)peak : 0);
     put(out, "used_memory_overhead", 0);
     put(out, "used_memory_startup", 0);
     put(out, "used_memory_dataset", (int64_t)used);
@@ -227,9 +226,7 @@ static void section_cpu(struct broker *b, struct buf *out)
     put_time(out, "used_cpu_user_main_thread", thread.ru_utime);
 }
 
-static void section_modules(struct broker *b, struct buf *out)
-{
-}
+static void section_modules(struct broker *b, struct buf *out) {}
 
 static void section_commandstats(struct broker *b, struct buf *out)
 {
@@ -270,9 +267,8 @@ static void section_keyspace(struct broker *b, struct buf *out)
 {
     for (int db = 0; db < KEYSPACE_DBS; db++) {
         if (keyspace_count(b->ks, db) == 0) continue;
-        buf_printf(out, "db%d:keys=%zu,expires=%zu,avg_ttl=%lld\r\n", db,
-                   keyspace_count(b->ks, db), keyspace_count_expiring(b->ks, db),
-                   (long long)average_ttl_ms(b, db));
+        buf_printf(out, "db%d:keys=%zu,expires=%zu,avg_ttl=%lld\r\n", db, keyspace_count(b->ks, db),
+                   keyspace_count_expiring(b->ks, db), (long long)average_ttl_ms(b, db));
     }
 }
 

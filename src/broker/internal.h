@@ -4,10 +4,10 @@
 #define LEAT_BROKER_INTERNAL_H
 
 #include "base/arena.h"
+#include "base/rand.h"
 #include "broker/broker.h"
 #include "broker/call.h"
 #include "broker/effects.h"
-#include "base/rand.h"
 #include "broker/slowlog.h"
 #include "log/journal.h"
 
@@ -44,7 +44,7 @@ struct broker {
     size_t session_count, monitor_count, blocked_count, watching_count;
     struct session *current; /* whose command runs */
 
-    struct map watched;           /* of struct watched_key lists, see watch.c */
+    struct map watched;               /* of struct watched_key lists, see watch.c */
     struct blocked_registry *blocked; /* see blocked.c */
 
     /* CLIENT PAUSE */
@@ -53,9 +53,8 @@ struct broker {
 
     /* Figures for INFO */
     struct command_stats *stats; /* by command_index */
-    uint64_t commands_processed, connections_received, expired_keys, keyspace_hits,
-        keyspace_misses, rejected_connections, net_input, net_output, errors_replied,
-        unexpected_errors;
+    uint64_t commands_processed, connections_received, expired_keys, keyspace_hits, keyspace_misses,
+        rejected_connections, net_input, net_output, errors_replied, unexpected_errors;
     struct map error_stats; /* of struct error_stat: code -> count */
     int64_t ops_samples[16];
     int64_t ops_last_ms;

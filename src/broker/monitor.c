@@ -10,17 +10,27 @@ static void put_quoted(struct buf *out, struct bytes text)
         unsigned char c = (unsigned char)text.data[i];
         switch (c) {
         case '\\':
-        case '"': buf_printf(out, "\\%c", c); break;
-        case '\n': buf_printf(out, "\\n"); break;
-        case '\r': buf_printf(out, "\\r"); break;
-        case '\t': buf_printf(out, "\\t"); break;
-        case '\a': buf_printf(out, "\\a"); break;
-        case '\b': buf_printf(out, "\\b"); break;
+        case '"':
+            buf_printf(out, "\\%c", c);
+            break;
+        case '\n':
+            buf_printf(out, "\\n");
+            break;
+        case '\r':
+            buf_printf(out, "\\r");
+            break;
+        case '\t':
+            buf_printf(out, "\\t");
+            break;
+        case '\a':
+            buf_printf(out, "\\a");
+            break;
+        case '\b':
+            buf_printf(out, "\\b");
+            break;
         default:
-            if (c >= ' ' && c <= '~')
-                buf_putc(out, (char)c);
-            else
-                buf_printf(out, "\\x%02x", c);
+            if (c >= ' ' && c <= '~') buf_putc(out, (char)c);
+            else buf_printf(out, "\\x%02x", c);
         }
     }
     buf_putc(out, '"');

@@ -6,12 +6,14 @@ struct letter {
 };
 
 /* In the order CONFIG GET writes them. */
+/* clang-format off */
 static const struct letter letters_of_all[] = {
     {'g', NOTIFY_GENERIC}, {'$', NOTIFY_STRING},  {'l', NOTIFY_LIST},    {'s', NOTIFY_SET},
     {'h', NOTIFY_HASH},    {'z', NOTIFY_ZSET},    {'x', NOTIFY_EXPIRED}, {'e', NOTIFY_EVICTED},
     {'t', NOTIFY_STREAM},  {'d', NOTIFY_MODULE},  {'n', NOTIFY_NEW},     {'K', NOTIFY_KEYSPACE},
     {'E', NOTIFY_KEYEVENT}, {'m', NOTIFY_MISS},
 };
+/* clang-format on */
 
 enum { LETTERS = sizeof letters_of_all / sizeof *letters_of_all };
 
@@ -41,6 +43,7 @@ void notify_format(unsigned classes, struct buf *out)
     if (all) buf_putc(out, 'A');
     for (int i = 0; i < LETTERS; i++) {
         enum notify_class class = letters_of_all[i].class;
-        if ((classes & class) && !(all && (class & NOTIFY_ALL))) buf_putc(out, letters_of_all[i].letter);
+        if ((classes & class) && !(all && (class & NOTIFY_ALL)))
+            buf_putc(out, letters_of_all[i].letter);
     }
 }

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 
 /*       number, NAME,        effect handler          items                                      */
+/* clang-format off */
 #define RECORDS(X)                                                                                 \
     X(1, DELETE, replay_delete)           /* none                                              */  \
     X(2, EXPIRE_AT, replay_expire_at)     /* time ms; INT64_MAX takes the expiry away           */ \
@@ -27,6 +28,7 @@
     X(31, SET_REMOVE, replay_set_remove)  /* member ...                                         */ \
     X(40, ZSET_ADD, replay_zset_add)      /* (score, member) ...                                */ \
     X(41, ZSET_REMOVE, replay_zset_remove) /* member ...                                        */
+/* clang-format on */
 
 enum record_kind {
 #define X(number, name, handler) REC_##name = number,

@@ -1,4 +1,5 @@
-/* What SCAN, HSCAN, SSCAN and ZSCAN share: their arguments, and collecting while walking a table. */
+/* What SCAN, HSCAN, SSCAN and ZSCAN share: their arguments, and collecting while walking a table.
+ */
 #ifndef LEAT_BROKER_SCAN_H
 #define LEAT_BROKER_SCAN_H
 

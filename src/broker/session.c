@@ -30,10 +30,8 @@ struct session *broker_session_open(struct broker *b, const struct session_port 
     outbox_init(&s->out, on_dirty, owner);
     subscriber_init(&s->subscriber, &s->out);
     s->prev = b->last_session;
-    if (b->last_session != NULL)
-        b->last_session->next = s;
-    else
-        b->first_session = s;
+    if (b->last_session != NULL) b->last_session->next = s;
+    else b->first_session = s;
     b->last_session = s;
     b->session_count++;
     b->connections_received++;
@@ -63,14 +61,10 @@ void broker_session_hangup(struct broker *b, struct session *s)
 void broker_session_close(struct broker *b, struct session *s)
 {
     let_go(b, s);
-    if (s->prev != NULL)
-        s->prev->next = s->next;
-    else
-        b->first_session = s->next;
-    if (s->next != NULL)
-        s->next->prev = s->prev;
-    else
-        b->last_session = s->prev;
+    if (s->prev != NULL) s->prev->next = s->next;
+    else b->first_session = s->next;
+    if (s->next != NULL) s->next->prev = s->prev;
+    else b->last_session = s->prev;
     b->session_count--;
     buf_fini(&s->name);
     buf_fini(&s->lib_name);

@@ -22,20 +22,25 @@ struct session_port {
     size_t (*input_bytes)(const void *owner);
 };
 
-enum session_reply { SESSION_REPLY_ON, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT };
+enum session_reply {
+    SESSION_REPLY_ON,
+    SESSION_REPLY_OFF,
+    SESSION_REPLY_SKIP,
+    SESSION_REPLY_SKIP_NEXT
+};
 
 enum session_flag {
-    SESSION_MULTI = 1 << 0,       /* between MULTI and EXEC */
-    SESSION_MULTI_BAD = 1 << 1,   /* a command could not be queued: EXECABORT */
-    SESSION_DIRTY_CAS = 1 << 2,   /* a watched key has changed */
+    SESSION_MULTI = 1 << 0,     /* between MULTI and EXEC */
+    SESSION_MULTI_BAD = 1 << 1, /* a command could not be queued: EXECABORT */
+    SESSION_DIRTY_CAS = 1 << 2, /* a watched key has changed */
     SESSION_MONITOR = 1 << 3,
-    SESSION_BLOCKED = 1 << 4,     /* see blocked.h */
+    SESSION_BLOCKED = 1 << 4, /* see blocked.h */
     SESSION_CLOSING = 1 << 5,
     SESSION_NO_EVICT = 1 << 6,
     SESSION_NO_TOUCH = 1 << 7,
-    SESSION_INTERNAL = 1 << 8,    /* over a socket pair: leat's own flows and gateway */
+    SESSION_INTERNAL = 1 << 8, /* over a socket pair: leat's own flows and gateway */
     SESSION_UNIX = 1 << 9,
-    SESSION_PAUSED = 1 << 10,     /* waits for CLIENT PAUSE to end */
+    SESSION_PAUSED = 1 << 10, /* waits for CLIENT PAUSE to end */
 };
 
 struct queued_command { /* between MULTI and EXEC; owns its bytes */
@@ -52,8 +57,8 @@ struct session {
     struct session *prev, *next; /* all sessions, oldest first */
     const struct session_port *port;
     void *owner;
-    int fd;            /* shown by CLIENT LIST; -1 */
-    char address[64];  /* "127.0.0.1:50000" */
+    int fd;           /* shown by CLIENT LIST; -1 */
+    char address[64]; /* "127.0.0.1:50000" */
     char local[64];
 
     int db;
@@ -61,8 +66,8 @@ struct session {
     unsigned flags;
     bool authenticated;
     enum session_reply reply_mode;
-    struct buf name, lib_name, lib_version; /* empty: not set */
-    int64_t created_ms, active_ms;          /* Unix time */
+    struct buf name, lib_name, lib_version;        /* empty: not set */
+    int64_t created_ms, active_ms;                 /* Unix time */
     const struct command *last_command, *last_top; /* NULL: none yet */
     size_t output_peak;
 

@@ -95,9 +95,15 @@ static void compute(struct call *c, enum operation op, struct key **sets, size_t
                     struct result *r)
 {
     switch (op) {
-    case UNION: unite(c, sets, n, r); break;
-    case INTER: intersect(c, sets, n, 0, r); break;
-    case DIFF: subtract(c, sets, n, r); break;
+    case UNION:
+        unite(c, sets, n, r);
+        break;
+    case INTER:
+        intersect(c, sets, n, 0, r);
+        break;
+    case DIFF:
+        subtract(c, sets, n, r);
+        break;
     }
 }
 

@@ -34,10 +34,11 @@ struct row {
 };
 
 #define AT(field) offsetof(struct settings, field)
-#define KB (INT64_C(1) << 10)
-#define MB (INT64_C(1) << 20)
-#define GB (INT64_C(1) << 30)
+#define KB        (INT64_C(1) << 10)
+#define MB        (INT64_C(1) << 20)
+#define GB        (INT64_C(1) << 30)
 
+/* clang-format off */
 static const struct row rows[] = {
     {{"port", NULL, "TCP port of the Redis protocol; 0 for none", SETTING_CLI | SETTING_IMMUTABLE},
      INTEGER, AT(port), 0, 65535, "6379", NULL},
@@ -52,8 +53,8 @@ static const struct row rows[] = {
     {{"sync", NULL, "when a write is acknowledged: always (on disk), everysec, no", SETTING_CLI},
      CHOICE, AT(sync), 0, 0, "always", sync_choices},
     {{"appendfsync", NULL, "Redis's name for sync", 0}, CHOICE, AT(sync), 0, 0, NULL, sync_choices},
-    {{"requirepass", NULL, "password that clients must give with AUTH", SETTING_CLI | SETTING_HIDDEN},
-     TEXT, AT(requirepass), 0, 0, "", NULL},
+    {{"requirepass", NULL, "password that clients must give with AUTH",
+      SETTING_CLI | SETTING_HIDDEN}, TEXT, AT(requirepass), 0, 0, "", NULL},
     {{"loglevel", NULL, "debug, verbose, notice or warning", SETTING_CLI}, CHOICE, AT(loglevel), 0,
      0, "notice", level_choices},
     {{"maxclients", NULL, "connections at most", SETTING_CLI}, INTEGER, AT(maxclients), 1,
@@ -85,10 +86,10 @@ static const struct row rows[] = {
      AT(set_max_listpack_entries), 0, INT64_MAX, "128", NULL},
     {{"set-max-listpack-value", NULL, "bytes of a compact set's members", 0}, MEMORY,
      AT(set_max_listpack_value), 0, INT64_MAX, "64", NULL},
-    {{"zset-max-listpack-entries", "zset-max-ziplist-entries", "entries of a compact sorted set", 0},
-     INTEGER, AT(zset_max_listpack_entries), 0, INT64_MAX, "128", NULL},
-    {{"zset-max-listpack-value", "zset-max-ziplist-value", "bytes of a compact sorted set's members",
-      0}, MEMORY, AT(zset_max_listpack_value), 0, INT64_MAX, "64", NULL},
+    {{"zset-max-listpack-entries", "zset-max-ziplist-entries", "entries of a compact sorted set",
+      0}, INTEGER, AT(zset_max_listpack_entries), 0, INT64_MAX, "128", NULL},
+    {{"zset-max-listpack-value", "zset-max-ziplist-value",
+      "bytes of a compact sorted set's members", 0}, MEMORY, AT(zset_max_listpack_value), 0, INT64_MAX, "64", NULL},
     {{"slowlog-log-slower-than", NULL, "microseconds; negative: never, 0: everything", 0}, INTEGER,
      AT(slowlog_log_slower_than), -1, INT64_MAX, "10000", NULL},
     {{"slowlog-max-len", NULL, "entries of the slow log", 0}, INTEGER, AT(slowlog_max_len), 0,
@@ -106,6 +107,7 @@ static const struct row rows[] = {
     {{"appendonly", NULL, "the journal is always on", SETTING_FIXED}, TEXT, AT(appendonly), 0, 0,
      "yes", NULL},
 };
+/* clang-format on */
 
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -172,8 +174,9 @@ static bool parse_memory(struct bytes value, int64_t *ret)
     static const struct {
         const char *unit;
         int64_t factor;
-    } units[] = {{"b", 1}, {"k", 1000}, {"kb", KB}, {"m", 1000 * 1000}, {"mb", MB},
-                 {"g", 1000 * 1000 * 1000}, {"gb", GB}, {"", 1}};
+    } units[] = {{"b", 1},           {"k", 1000}, {"kb", KB},
+                 {"m", 1000 * 1000}, {"mb", MB},  {"g", 1000 * 1000 * 1000},
+                 {"gb", GB},         {"", 1}};
     size_t digits = 0;
     while (digits < value.len && isdigit((unsigned char)value.data[digits])) digits++;
     struct bytes unit = {value.data + digits, value.len - digits};
@@ -218,7 +221,8 @@ static int set_choice(int64_t *to, const struct row *row, struct bytes value, st
 
 static int set_text(char **to, const struct row *row, struct bytes value, struct buf *error)
 {
-    if ((row->setting.flags & SETTING_FIXED) && *to != NULL && !bytes_eq_nocase(value, bytes_of(*to))) {
+    if ((row->setting.flags & SETTING_FIXED) && *to != NULL &&
+        !bytes_eq_nocase(value, bytes_of(*to))) {
         buf_printf(error, "leat knows only '%s' here", *to);
         return -1;
     }
@@ -249,16 +253,13 @@ static int set_output_limits(struct output_limit *to, struct bytes value, struct
         int class = class_of(words[i]);
         struct output_limit limit;
         if (class < 0 || !parse_memory(words[i + 1], &limit.hard) ||
-            !parse_memory(words[i + 2], &limit.soft) || !num_parse_i64(words[i + 3], &limit.soft_s) ||
-            limit.soft_s < 0)
+            !parse_memory(words[i + 2], &limit.soft) ||
+            !num_parse_i64(words[i + 3], &limit.soft_s) || limit.soft_s < 0)
             result = -1;
-        else
-            next[class] = limit;
+        else next[class] = limit;
     }
-    if (result == 0)
-        memcpy(to, next, sizeof next);
-    else
-        buf_printf(error, "Wrong number of arguments in buffer limit configuration.");
+    if (result == 0) memcpy(to, next, sizeof next);
+    else buf_printf(error, "Wrong number of arguments in buffer limit configuration.");
     mem_free(words);
     buf_fini(&text);
     return result;
@@ -271,14 +272,18 @@ int settings_set(struct settings *s, const struct setting *setting, struct bytes
     void *to = place(s, row);
     switch (row->kind) {
     case INTEGER:
-    case MEMORY: return set_number(to, row, value, error);
-    case CHOICE: return set_choice(to, row, value, error);
-    case TEXT: return set_text(to, row, value, error);
+    case MEMORY:
+        return set_number(to, row, value, error);
+    case CHOICE:
+        return set_choice(to, row, value, error);
+    case TEXT:
+        return set_text(to, row, value, error);
     case NOTIFY:
         if (notify_parse(value, to)) return 0;
         buf_printf(error, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
         return -1;
-    case OUTPUT_LIMITS: return set_output_limits(to, value, error);
+    case OUTPUT_LIMITS:
+        return set_output_limits(to, value, error);
     }
     return -1;
 }
@@ -290,13 +295,19 @@ void settings_get(const struct settings *s, const struct setting *setting, struc
     const void *at = place(s, row);
     switch (row->kind) {
     case INTEGER:
-    case MEMORY: buf_printf(out, "%lld", (long long)*(const int64_t *)at); break;
-    case TEXT: buf_printf(out, "%s", *(char *const *)at); break;
+    case MEMORY:
+        buf_printf(out, "%lld", (long long)*(const int64_t *)at);
+        break;
+    case TEXT:
+        buf_printf(out, "%s", *(char *const *)at);
+        break;
     case CHOICE:
         for (const struct choice *c = row->choices; c->name != NULL; c++)
             if (c->value == *(const int64_t *)at) buf_printf(out, "%s", c->name);
         break;
-    case NOTIFY: notify_format(*(const unsigned *)at, out); break;
+    case NOTIFY:
+        notify_format(*(const unsigned *)at, out);
+        break;
     case OUTPUT_LIMITS:
         for (int i = 0; i < 3; i++) {
             const struct output_limit *l = &((const struct output_limit *)at)[i];
@@ -366,8 +377,10 @@ int settings_load_file(struct settings *s, const char *path, struct buf *errors)
         struct buf text = {0};
         struct bytes *words = NULL;
         struct bytes trimmed = {line, (size_t)len};
-        while (trimmed.len > 0 && isspace((unsigned char)trimmed.data[trimmed.len - 1])) trimmed.len--;
-        while (trimmed.len > 0 && isspace((unsigned char)*trimmed.data)) trimmed.data++, trimmed.len--;
+        while (trimmed.len > 0 && isspace((unsigned char)trimmed.data[trimmed.len - 1]))
+            trimmed.len--;
+        while (trimmed.len > 0 && isspace((unsigned char)*trimmed.data))
+            trimmed.data++, trimmed.len--;
         if (trimmed.len == 0 || *trimmed.data == '#') continue;
         snprintf(where, sizeof where, "%s:%d", path, number);
         ssize_t n = resp_split_line(trimmed, &text, &words);

@@ -176,7 +176,8 @@ bool hub_punsubscribe(struct hub *h, struct subscriber *s, struct bytes pattern)
     return sub != NULL;
 }
 
-static void leave_all(struct hub *h, struct map *own, void (*drop)(struct hub *, struct subscription *))
+static void leave_all(struct hub *h, struct map *own,
+                      void (*drop)(struct hub *, struct subscription *))
 {
     struct map_iter it;
     struct subscription *sub;

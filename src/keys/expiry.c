@@ -31,8 +31,7 @@ static void sift_down(struct expiry *e, size_t slot, struct key *k)
     for (;;) {
         size_t child = 2 * slot + 1;
         if (child >= e->count) break;
-        if (child + 1 < e->count &&
-            e->heap[child + 1]->expire_at_ms < e->heap[child]->expire_at_ms)
+        if (child + 1 < e->count && e->heap[child + 1]->expire_at_ms < e->heap[child]->expire_at_ms)
             child++;
         if (e->heap[child]->expire_at_ms >= k->expire_at_ms) break;
         place(e, slot, e->heap[child]);

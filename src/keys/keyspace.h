@@ -15,8 +15,15 @@ enum key_type { KEY_STRING, KEY_LIST, KEY_SET, KEY_ZSET, KEY_HASH, KEY_STREAM, K
 
 /* What OBJECT ENCODING says. */
 enum key_encoding {
-    ENC_INT, ENC_EMBSTR, ENC_RAW, ENC_LISTPACK, ENC_INTSET, ENC_HASHTABLE, ENC_SKIPLIST,
-    ENC_QUICKLIST, ENC_STREAM,
+    ENC_INT,
+    ENC_EMBSTR,
+    ENC_RAW,
+    ENC_LISTPACK,
+    ENC_INTSET,
+    ENC_HASHTABLE,
+    ENC_SKIPLIST,
+    ENC_QUICKLIST,
+    ENC_STREAM,
 };
 
 #define KEY_NEVER INT64_MAX /* expire_at_ms of a key without expiry */
@@ -48,7 +55,7 @@ struct key {
 struct key_ops {
     const char *name; /* TYPE's answer */
     void (*free)(struct key *k);
-    void (*copy)(struct key *to, const struct key *from); /* value and encoding */
+    void (*copy)(struct key *to, const struct key *from);  /* value and encoding */
     size_t (*memory)(const struct key *k, size_t samples); /* samples 0: all */
 };
 extern const struct key_ops str_ops, list_ops, set_ops, zset_ops, hash_ops, stream_ops;

@@ -28,10 +28,8 @@ static size_t integer_place(const struct set *s, int64_t n)
     size_t low = 0, high = s->integer_count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (s->integers[middle] < n)
-            low = middle + 1;
-        else
-            high = middle;
+        if (s->integers[middle] < n) low = middle + 1;
+        else high = middle;
     }
     return low;
 }
@@ -74,12 +72,10 @@ void set_init(struct key *k, struct bytes first, const struct set_limits *limits
     int64_t n;
     map_init(&s->table, &member_type);
     k->value.set = s;
-    if (num_parse_i64(first, &n) && limits->intset_entries > 0)
-        k->encoding = ENC_INTSET;
+    if (num_parse_i64(first, &n) && limits->intset_entries > 0) k->encoding = ENC_INTSET;
     else if ((int64_t)first.len <= limits->listpack_value && limits->listpack_entries > 0)
         k->encoding = ENC_LISTPACK;
-    else
-        k->encoding = ENC_HASHTABLE;
+    else k->encoding = ENC_HASHTABLE;
 }
 
 static void clear(struct set *s)

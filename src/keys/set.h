@@ -18,8 +18,8 @@ struct set_member {
 struct set {
     int64_t *integers; /* ENC_INTSET, ascending */
     size_t integer_count, integer_cap;
-    struct pack pack;  /* ENC_LISTPACK */
-    struct map table;  /* ENC_HASHTABLE: of struct set_member */
+    struct pack pack; /* ENC_LISTPACK */
+    struct map table; /* ENC_HASHTABLE: of struct set_member */
 };
 
 enum { SET_SCRATCH = 24 }; /* room for an integer member's text */

@@ -15,8 +15,8 @@ struct str {
 /* Sets the value of a key whose value is zero or a string; picks the encoding as Redis does. */
 void str_set(struct key *k, struct bytes value);
 void str_set_integer(struct key *k, int64_t n);
-/* The value as text. Integers are written into `scratch`, which holds STR_INT_TEXT_MAX + 1. Borrowed
- * until the next change. */
+/* The value as text. Integers are written into `scratch`, which holds STR_INT_TEXT_MAX + 1.
+ * Borrowed until the next change. */
 struct bytes str_get(const struct key *k, char *scratch);
 /* The value if it is an integer in Redis's sense. */
 bool str_get_integer(const struct key *k, int64_t *ret);

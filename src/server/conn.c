@@ -143,8 +143,10 @@ static bool over_query_limit(struct conn *c)
 {
     int64_t max = broker_settings(c->server->broker)->client_query_buffer_limit;
     if ((int64_t)c->input.len <= max) return false;
-    logline(LOG_LEVEL_WARNING, "server", "%s: closed: its unread input is over "
-            "client-query-buffer-limit (%lld bytes)", c->session->address, (long long)max);
+    logline(LOG_LEVEL_WARNING, "server",
+            "%s: closed: its unread input is over "
+            "client-query-buffer-limit (%lld bytes)",
+            c->session->address, (long long)max);
     conn_close(c);
     return true;
 }
@@ -279,8 +281,8 @@ struct conn *conn_new(struct server *server, int fd, const char *address, const 
     c->server = server;
     c->fd = fd;
     c->watch = loop_watch_new(server->loop, fd, on_ready, c);
-    c->session = broker_session_open(server->broker, &port, c, on_dirty, fd, address, local,
-                                     session_flags);
+    c->session =
+        broker_session_open(server->broker, &port, c, on_dirty, fd, address, local, session_flags);
     resp_request_init(&c->request);
     c->request.bulk_bytes_max = (size_t)broker_settings(server->broker)->proto_max_bulk_len;
     c->next = server->conns;
@@ -311,10 +313,8 @@ void conn_close(struct conn *c)
 void conn_free(struct conn *c)
 {
     struct server *s = c->server;
-    if (c->prev != NULL)
-        c->prev->next = c->next;
-    else
-        s->conns = c->next;
+    if (c->prev != NULL) c->prev->next = c->next;
+    else s->conns = c->next;
     if (c->next != NULL) c->next->prev = c->prev;
     s->conn_count--;
     loop_watch_free(c->watch);

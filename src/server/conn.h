@@ -21,15 +21,15 @@ struct conn {
     struct session *session;
     struct loop_watch *watch;
     struct resp_request request;
-    struct buf input;      /* bytes of a command not yet complete, or not yet allowed to run */
+    struct buf input; /* bytes of a command not yet complete, or not yet allowed to run */
     int fd;
     enum conn_state state;
     unsigned interest;
-    bool stopped;          /* the broker takes nothing from it now */
-    bool resuming;         /* on the list of those that may go on */
-    bool held;             /* not read, since the journal is full of its writes */
-    bool gated;            /* on the list of those whose output waits for the journal */
-    int64_t over_soft_ms;  /* since when its output is over the soft limit; 0: it is not */
+    bool stopped;         /* the broker takes nothing from it now */
+    bool resuming;        /* on the list of those that may go on */
+    bool held;            /* not read, since the journal is full of its writes */
+    bool gated;           /* on the list of those whose output waits for the journal */
+    int64_t over_soft_ms; /* since when its output is over the soft limit; 0: it is not */
     struct conn *next_dirty, *next_resuming, *next_held, *next_gated, *next_dead;
     struct conn *prev, *next; /* all connections */
 };

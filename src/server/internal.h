@@ -10,7 +10,7 @@
 #include "server/server.h"
 
 enum {
-    READ_BYTES = 64 * 1024,    /* read from one connection per turn: the cap of work */
+    READ_BYTES = 64 * 1024,        /* read from one connection per turn: the cap of work */
     STOPPED_INPUT_MAX = 64 * 1024, /* kept unread beyond this while the broker takes nothing */
     ACCEPTS_PER_TURN = 256,
     LISTENERS_MAX = 8,
@@ -40,7 +40,7 @@ struct server {
     struct loop_watch *wake_watch, *journal_watch;
     atomic_bool stop, well;
     bool failed;
-    bool began; /* the broker's turn has begun */
+    bool began;           /* the broker's turn has begun */
     pthread_mutex_t lock; /* guards handed */
     int *handed;          /* descriptors of server_connect, to be taken in by the loop */
     size_t handed_count, handed_cap;

@@ -82,8 +82,9 @@ static void take_in(struct listener *l, int fd, const struct sockaddr *peer)
 /* Out of descriptors: without this the listener would stay readable and spin. */
 static void shed(struct server *s, int listener_fd)
 {
-    logline(LOG_LEVEL_WARNING, "server",
-            "out of file descriptors: a connection was refused; raise `ulimit -n` or lower maxclients");
+    logline(
+        LOG_LEVEL_WARNING, "server",
+        "out of file descriptors: a connection was refused; raise `ulimit -n` or lower maxclients");
     close(s->spare_fd);
     int fd = accept4(listener_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) conn_refuse(fd, "-ERR max number of clients reached\r\n");

@@ -19,9 +19,7 @@ struct loop_watch {
     unsigned interest;
 };
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-}
+static void on_timer(evutil_socket_t fd, short what, void *arg) {}
 
 struct loop *loop_new(void)
 {

@@ -1,5 +1,5 @@
-/* The polling interface: small and ours, whatever library stands behind it (libevent today), so that
- * a completion-based backend can follow. One thread per loop. */
+/* The polling interface: small and ours, whatever library stands behind it (libevent today), so
+ * that a completion-based backend can follow. One thread per loop. */
 #ifndef LEAT_SERVER_LOOP_H
 #define LEAT_SERVER_LOOP_H
 

@@ -59,7 +59,8 @@ static void take_in_handed(struct server *s)
     s->handed = NULL;
     s->handed_count = s->handed_cap = 0;
     pthread_mutex_unlock(&s->lock);
-    for (size_t i = 0; i < n; i++) conn_new(s, fds[i], "internal:0", "internal:0", SESSION_INTERNAL);
+    for (size_t i = 0; i < n; i++)
+        conn_new(s, fds[i], "internal:0", "internal:0", SESSION_INTERNAL);
     mem_free(fds);
 }
 
@@ -159,17 +160,13 @@ static void drop_dead_from_lists(struct server *s)
 {
     struct conn **at = &s->gated;
     while (*at != NULL) {
-        if ((*at)->state == CONN_DEAD)
-            *at = (*at)->next_gated;
-        else
-            at = &(*at)->next_gated;
+        if ((*at)->state == CONN_DEAD) *at = (*at)->next_gated;
+        else at = &(*at)->next_gated;
     }
     at = &s->held;
     while (*at != NULL) {
-        if ((*at)->state == CONN_DEAD)
-            *at = (*at)->next_held;
-        else
-            at = &(*at)->next_held;
+        if ((*at)->state == CONN_DEAD) *at = (*at)->next_held;
+        else at = &(*at)->next_held;
     }
 }
 
@@ -194,7 +191,8 @@ static void close_idle(struct server *s)
     if (timeout_s == 0 || now_ms - s->idle_check_ms < 1000) return;
     s->idle_check_ms = now_ms;
     for (struct conn *c = s->conns; c != NULL; c = c->next)
-        if (now_ms - c->session->active_ms > timeout_s * 1000 && !session_is_subscribed(c->session) &&
+        if (now_ms - c->session->active_ms > timeout_s * 1000 &&
+            !session_is_subscribed(c->session) &&
             !(c->session->flags & (SESSION_BLOCKED | SESSION_INTERNAL)))
             conn_close(c);
 }
@@ -260,7 +258,8 @@ static void raise_descriptor_limit(int64_t maxclients)
     if (limit.rlim_cur < need)
         logline(LOG_LEVEL_WARNING, "server",
                 "only %llu file descriptors are allowed: fewer than maxclients connections fit; "
-                "raise `ulimit -n`", (unsigned long long)limit.rlim_cur);
+                "raise `ulimit -n`",
+                (unsigned long long)limit.rlim_cur);
 }
 
 static void watch_wakes(struct server *s)
@@ -281,9 +280,12 @@ struct server *server_new(const struct settings *settings, char **ret_error)
     pthread_mutex_init(&s->lock, NULL);
     must(s->loop != NULL && s->wake_fd >= 0);
     raise_descriptor_limit(settings->maxclients);
-    struct broker_options options = {.settings = settings, .now_us = now_us,
-                                     .monotonic_us = monotonic_us, .on_setting = on_setting,
-                                     .on_shutdown = on_shutdown, .arg = s};
+    struct broker_options options = {.settings = settings,
+                                     .now_us = now_us,
+                                     .monotonic_us = monotonic_us,
+                                     .on_setting = on_setting,
+                                     .on_shutdown = on_shutdown,
+                                     .arg = s};
     s->broker = broker_new(&options, ret_error);
     if (s->broker == NULL) {
         server_free(s);
