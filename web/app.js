@@ -173,7 +173,6 @@ function chip(each) {
   const chosen = each.slot !== null;
   const node = el(chosen ? "button" : "span", {
     class: "chip", type: chosen ? "button" : null, title: chosen ? `Remove ${each.key}` : null,
-    "aria-label": chosen ? `Remove ${each.key}` : null,
     onclick: chosen ? () => { chart.emphasize(null); choice.toggle(each.key); picker.paint(false); onChoice(); } : null,
     onpointerenter: chosen ? () => chart.emphasize(each.key) : null,
     onpointerleave: chosen ? () => chart.emphasize(null) : null,
@@ -181,7 +180,8 @@ function chip(each) {
   el("span", { class: "swatch", "data-slot": each.slot ?? "total" }),
   el("span", { class: "chip-name" }, each.key),
   el("span", { class: "chip-sum" }, sum),
-  chosen ? el("span", { class: "chip-x", "aria-hidden": "true" }, "×") : null);
+  chosen ? el("span", { class: "chip-x", "aria-hidden": "true" }, "×") : null,
+  chosen ? el("span", { class: "unseen" }, "remove") : null);
   return node;
 }
 

@@ -4,9 +4,9 @@ import { el } from "./dom.js";
 
 function noFlow() {
   return [
-    el("h1", {}, "No flow is running"),
+    el("h2", {}, "No flow is running"),
     el("p", {}, "The broker is up and answers Redis clients. To see events here, run a flow: a short file that says what to read, where to publish it and what to count."),
-    el("pre", {}, el("code", {}, "leat run examples/wikipedia.yaml")),
+    el("pre", { tabindex: "0" }, el("code", {}, "leat run examples/wikipedia.yaml")),
     el("p", { class: "quiet" }, "Or beside a broker that is to stay: ", el("code", {}, "leat serve --flows examples/wikipedia.yaml"), "."),
   ];
 }
@@ -15,11 +15,11 @@ function noEvent(sources) {
   const names = sources.map((source) => source.id).join(", ");
   const trouble = sources.map((source) => source.last_error).find(Boolean);
   return [
-    el("h1", {}, "Waiting for the first event"),
+    el("h2", {}, "Waiting for the first event"),
     el("p", {}, `Nothing has come from ${names} yet. The page fills by itself as soon as something does.`),
     trouble ? el("p", {}, el("b", {}, "What stands in the way: "), trouble) : null,
     el("p", { class: "quiet" }, "Without internet, serve a recording and point the flow at it:"),
-    el("pre", {}, el("code", {}, "leat replay FILE --as sse --port 8090\n" +
+    el("pre", { tabindex: "0" }, el("code", {}, "leat replay FILE --as sse --port 8090\n" +
       "LEAT_SOURCE_URL=http://127.0.0.1:8090/ leat run examples/wikipedia.yaml")),
   ];
 }

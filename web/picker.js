@@ -81,7 +81,6 @@ export class Picker {
       class: "row", role: "option", id: `row-${index}`, "aria-selected": String(chosen),
       "data-key": member.key, "data-slot": chosen ? this.choice.slots.get(member.key) : null,
       "aria-disabled": !chosen && this.choice.full ? "true" : null,
-      "aria-label": `${member.key}, ${count(member.count)}`,
     },
     el("span", { class: "row-bar", "aria-hidden": "true" }),
     el("span", { class: "box", "aria-hidden": "true" }),
