@@ -318,3 +318,41 @@ int resp_reader_next(struct resp_reader *r, const struct resp_reply **ret_reply)
     *ret_reply = reply;
     return 1;
 }
+
+/* ---- Copies ---- */
+
+static void measure(const struct resp_reply *r, size_t *values, size_t *text_bytes)
+{
+    *values += 1;
+    if (r->text.data != NULL) *text_bytes += r->text.len + 1;
+    for (size_t i = 0; i < r->count; i++) measure(&r->elements[i], values, text_bytes);
+}
+
+/* Takes room for elements at *values and for text at *text. */
+static void copy_value(const struct resp_reply *from, struct resp_reply *to,
+                       struct resp_reply **values, char **text)
+{
+    *to = *from;
+    if (from->text.data != NULL) {
+        memcpy(*text, from->text.data, from->text.len);
+        (*text)[from->text.len] = '\0';
+        to->text.data = *text;
+        *text += from->text.len + 1;
+    }
+    if (from->count == 0) return;
+    to->elements = *values;
+    *values += from->count;
+    for (size_t i = 0; i < from->count; i++)
+        copy_value(&from->elements[i], &to->elements[i], values, text);
+}
+
+struct resp_reply *resp_reply_dup(const struct resp_reply *r)
+{
+    size_t count = 0, text_bytes = 0;
+    measure(r, &count, &text_bytes);
+    struct resp_reply *copy = mem_alloc(count * sizeof *copy + text_bytes);
+    struct resp_reply *values = copy + 1;
+    char *text = (char *)(copy + count);
+    copy_value(r, copy, &values, &text);
+    return copy;
+}

@@ -37,6 +37,9 @@ struct resp_reply {
     struct resp_reply *elements;
 };
 
+/* A copy of the whole tree in one allocation; the caller frees it by mem_free. */
+struct resp_reply *resp_reply_dup(const struct resp_reply *r);
+
 struct resp_reader;
 struct resp_reader *resp_reader_new(void);
 void resp_reader_free(struct resp_reader *r);
