@@ -181,7 +181,7 @@ static int listen_unix(struct server *s, const char *path, char **ret_error)
         *ret_error = format_error("cannot listen on %s: %s", path, "the path is too long");
         return -1;
     }
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     unlink(path);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
