@@ -84,24 +84,32 @@ struct key *change_zset_take_span(struct call *c, struct key *k, struct bytes na
     return k;
 }
 
-void change_zset_store(struct call *c, struct key *k, struct bytes name, struct zset *z)
+static void store_new(struct call *c, struct bytes name, struct zset *z)
 {
+    uint64_t hash = hash_bytes(name);
     struct zset_iter it;
     struct zset_entry e;
-    bool was_there = k != NULL;
-    if (was_there) change_delete(c, c->db, k);
-    if (zset_count(z) == 0) {
-        zset_free(z);
-        return;
-    }
-    uint64_t hash = hash_bytes(name);
     zset_iter_init(&it, z, (struct zset_span){0, zset_count(z)}, false);
     while (zset_iter_next(&it, &e)) put_score(c, name, e.member, e.score);
     effects_changed(c->fx, c->db, name, hash);
     c->fx->ready = true;
-    k = add_key(c->ks, c->db, name, hash, z);
+    struct key *k = add_key(c->ks, c->db, name, hash, z);
     k->accessed_s = (uint32_t)(c->now_ms / 1000);
+}
+
+void change_zset_store(struct call *c, struct bytes name, struct zset *z, const char *event)
+{
+    struct key *k = call_write(c, name);
+    bool was_there = k != NULL;
+    if (was_there) change_delete(c, c->db, k);
+    if (zset_count(z) == 0) {
+        zset_free(z);
+        if (was_there) call_event(c, NOTIFY_GENERIC, "del", name);
+        return;
+    }
+    store_new(c, name, z);
     if (!was_there) call_event(c, NOTIFY_NEW, "new", name);
+    call_event(c, NOTIFY_ZSET, event, name);
 }
 
 /* ---- Replay ---- */

@@ -1,4 +1,5 @@
-/* Changes of sorted sets, recorded: the only way handlers change one. None sends an event. */
+/* Changes of sorted sets, recorded: the only way handlers change one. Events are the handler's,
+ * but for "new" and those of change_zset_store. */
 #ifndef LEAT_BROKER_CHANGE_ZSET_H
 #define LEAT_BROKER_CHANGE_ZSET_H
 
@@ -9,7 +10,7 @@
 struct zset_limits call_zset_limits(const struct call *c);
 
 /* Gives a member a score. `place` is what zset_find says of the key's set; the key is NULL when it
- * is absent, and then it is created (with the event "new"). The score is another than the member
+ * is absent, and then it is created. The score is another than the member
  * has. `name` lives until the effects are drained. */
 struct key *change_zset_assign(struct call *c, struct key *k, struct bytes name,
                                const struct zset_place *place, double score);
@@ -20,7 +21,7 @@ struct key *change_zset_take(struct call *c, struct key *k, struct bytes name,
 struct key *change_zset_take_span(struct call *c, struct key *k, struct bytes name,
                                   struct zset_span span);
 /* The key becomes this set, whatever it was before, and loses its expiry; an empty set deletes it.
- * Takes `z` over. */
-void change_zset_store(struct call *c, struct key *k, struct bytes name, struct zset *z);
+ * Sends `event`, or "del" where there was something to delete. Takes `z` over. */
+void change_zset_store(struct call *c, struct bytes name, struct zset *z, const char *event);
 
 #endif
