@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 
 #include "base/mem.h"
@@ -168,6 +169,14 @@ static void set_headers(struct http_stream *h, const struct http_stream_options 
     curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, h->headers);
 }
 
+/* curl itself does not look at OpenSSL's variable, which is where people with a certificate
+ * authority of their own set it. */
+static void set_trust(CURL *easy)
+{
+    const char *file = getenv("SSL_CERT_FILE");
+    if (file != NULL && file[0] != '\0') curl_easy_setopt(easy, CURLOPT_CAINFO, file);
+}
+
 static void set_transport(CURL *easy, const struct http_stream_options *o)
 {
     curl_easy_setopt(easy, CURLOPT_URL, o->url);
@@ -212,6 +221,7 @@ struct http_stream *http_stream_new(struct event_base *base, const struct http_s
     h->easy = curl_easy_init();
     must(h->timer != NULL && h->multi != NULL && h->easy != NULL);
     set_transport(h->easy, o);
+    set_trust(h->easy);
     set_headers(h, o);
     set_callbacks(h);
     must(curl_multi_add_handle(h->multi, h->easy) == CURLM_OK);

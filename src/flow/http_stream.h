@@ -1,6 +1,7 @@
 /* One GET of an endless HTTP response, by libcurl on a libevent base: TLS, redirects (up to 5),
- * proxies from the environment, compressed responses, TCP keep-alive. It knows nothing of what is
- * in the body and never tries again: that is the source's. One thread: the event base's.
+ * proxies from the environment (and SSL_CERT_FILE, for certificates of one's own), compressed
+ * responses, TCP keep-alive. It knows nothing of what is in the body and never tries again: that is
+ * the source's. One thread: the event base's.
  *
  * HTTP/1.1 only: one response fills a connection, and a pause then reaches the peer through the
  * socket's own window instead of filling the large one that HTTP/2 grants in advance. */

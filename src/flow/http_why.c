@@ -15,7 +15,7 @@ static const struct {
     {CURLE_COULDNT_RESOLVE_PROXY, "the proxy's name is not known",
      "check https_proxy, http_proxy and no_proxy in the environment"},
     {CURLE_COULDNT_CONNECT, "nobody answers there",
-     "check that the server runs and that host and port are right"},
+     "check that the server runs and that host, port and proxy settings are right"},
     {CURLE_OPERATION_TIMEDOUT, "the connection took too long",
      "check the network, or raise connect_timeout"},
     {CURLE_UNSUPPORTED_PROTOCOL, "only http:// and https:// are read", "correct the URL"},
@@ -23,7 +23,9 @@ static const struct {
     {CURLE_TOO_MANY_REDIRECTS, "it redirects more than 5 times",
      "use the address where the redirects lead to"},
     {CURLE_PEER_FAILED_VERIFICATION, "its TLS certificate is not trusted",
-     "check the host name, this machine's clock and the package ca-certificates"},
+     "check the host name, this machine's clock and the package ca-certificates; SSL_CERT_FILE "
+     "names an "
+     "authority of your own"},
     {CURLE_SSL_CACERT_BADFILE, "the trusted certificates cannot be read",
      "install the package ca-certificates"},
     {CURLE_SSL_CONNECT_ERROR, "TLS could not be agreed on",

@@ -522,6 +522,7 @@ static void test_a_pause_reaches_the_peer(void **state)
     testpeer_answer(f->peer, answer_flood);
     f->count_only = true;
     f->pause_at = 10;
+    f->options.connect_timeout_ms = 100;
     f->options.idle_timeout_ms = 300; /* a pause is not the peer's silence */
     start(f);
     wait_for(f->events == 10);
@@ -575,9 +576,16 @@ static void test_paused_before_it_is_connected(void **state)
     wait_for(f->events == 2);
 }
 
+/* Of a length that the source knows: it sees the end in the same moment as the events. */
 static void answer_finite(struct testpeer_conn *c, int number)
 {
-    testpeer_say(c, SSE_HEAD "id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\n");
+    const char *body = "id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\n";
+    char head[128];
+    snprintf(head, sizeof head,
+             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %zu\r\n\r\n",
+             strlen(body));
+    testpeer_say(c, head);
+    testpeer_say(c, body);
     testpeer_close(c);
 }
 
