@@ -9,8 +9,8 @@
  *
  * Invariants: a `stream` exists in CONNECTING and CONNECTED only. What was read but not handed on
  * because of a pause is in `pending`, a piece of the body or two; as long as anything is in there,
- * nothing more is read and no new connection begins, since the bytes belong to the reader
- * of the old one. */
+ * nothing more is read and no new connection begins, since the bytes belong to the reader of the
+ * old one. (curl lets no paused transfer end, so that this wait is a precaution.) */
 #include "flow/source.h"
 
 #include <event2/event.h>
