@@ -58,7 +58,7 @@ struct key_ops {
     void (*copy)(struct key *to, const struct key *from);  /* value and encoding */
     size_t (*memory)(const struct key *k, size_t samples); /* samples 0: all */
 };
-extern const struct key_ops str_ops, list_ops, set_ops, zset_ops, hash_ops, stream_ops;
+extern const struct key_ops str_ops, set_ops, zset_ops, hash_ops;
 
 struct keyspace;
 
