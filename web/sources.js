@@ -35,11 +35,23 @@ function figure(name, value, { warn = false, hint } = {}) {
   return el("div", { class: warn ? "warn" : null, title: hint }, el("dt", {}, name), el("dd", {}, value));
 }
 
+// A feed of this machine (a recording, say) is told from one of the world.
+function peer(url) {
+  try {
+    const { hostname } = new URL(url);
+    return /^(localhost|127\..*|\[::1\])$/.test(hostname) ? "this machine" : hostname;
+  } catch {
+    return "its peer";
+  }
+}
+
 function since(source, nowMs) {
   if (source.simulated) return "the simulator is running";
   if (source.state === "connected" && source.connected_since_ms) {
     const seconds = (nowMs - source.connected_since_ms) / 1000;
-    return `connected since ${moment(source.connected_since_ms, nowMs)} (${duration(seconds)})`;
+    const held = source.held_back ? "; held back while the views catch up" : "";
+    return `connected to ${peer(source.url)} since ${moment(source.connected_since_ms, nowMs)} ` +
+      `(${duration(seconds)})${held}`;
   }
   return source.state === "waiting" ? "not connected" : "connecting";
 }
@@ -57,9 +69,6 @@ function notes(source) {
   if (source.malformed && source.last_malformed) {
     out.push(el("p", { class: "source-note" }, el("b", {}, "Last malformed: "),
       el("code", {}, source.last_malformed)));
-  }
-  if (source.held_back) {
-    out.push(el("p", { class: "source-note" }, "Held back: the views are catching up."));
   }
   return out;
 }
