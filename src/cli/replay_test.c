@@ -165,6 +165,18 @@ static void test_each_event_once_and_not_the_cut_one(void **state)
     assert_int_equal(f->status.reconnects, 0);
 }
 
+static void test_several_clients_at_once(void **state)
+{
+    struct fixture *f = *state;
+    START(f, cmd_replay, f->path, "--max", "--quiet");
+    read_from(f, SOURCE_SSE);
+    struct source *first = f->source;
+    read_from(f, SOURCE_SSE);
+    wait_for(f->events == 2 * EVENTS);
+    assert_int_equal(f->distinct, EVENTS);
+    source_free(first);
+}
+
 static void test_as_lines(void **state)
 {
     struct fixture *f = *state;
@@ -325,6 +337,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request_heads),
         T(test_each_event_once_and_not_the_cut_one),
+        T(test_several_clients_at_once),
         T(test_as_lines),
         T(test_dropped_connections_lose_nothing),
         T(test_drops_within_one_id_still_get_on),
