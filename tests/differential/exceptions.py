@@ -76,12 +76,12 @@ def _later_subcommand(name, args, redis, leat):
 
 
 def _canonical(reply):
-    """Leaves that are decimal fractions become numbers; everything else stays as it is."""
+    """Leaves that are fractions or very long integers become numbers; everything else stays as it is."""
     kind, value = reply
     if isinstance(value, (list, tuple)):
         return (kind, sorted((_canonical(item) for item in value), key=repr))
     text = value if isinstance(value, bytes) else str(value).encode()
-    if kind in ("$", ",", b"$", b",") and any(c in text for c in b".eE"):
+    if kind in ("$", ",", b"$", b",") and (len(text) > 17 or any(c in text for c in b".eE")):
         try:
             return (kind, float(text))
         except ValueError:
