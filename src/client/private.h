@@ -1,5 +1,5 @@
-/* The client's inside: one struct, shared by client.c (commands), connect.c (the connection's life)
- * and pubsub.c (subscriptions).
+/* The client's inside: one struct, shared by client.c (commands), connect.c (how a connection
+ * comes and goes), connection.c (what happens on it) and pubsub.c (subscriptions).
  *
  * Phases, and what leads from one to the next:
  *
@@ -97,7 +97,7 @@ struct leat_client {
     size_t forever; /* commands in the queue that may wait for ever */
 
     int64_t heard_ms; /* when bytes last came */
-    bool asked;       /* since then the peer was given something to answer */
+    int64_t asked_ms; /* when, since then, it was found to owe an answer; 0: not */
     bool paused;
 
     bool subscriber;
@@ -110,14 +110,31 @@ void client_unref(struct leat_client *c);
 
 /* ---- connect.c ---- */
 
+/* The client of an event. */
+struct leat_client *client_self(void *arg);
+void client_set_timer(struct leat_client *c, int64_t ms);
+/* Tells the owner of a new state. He may free the client: the caller holds a reference. */
+void client_tell(struct leat_client *c, enum leat_state state, const char *why);
 /* The first attempt comes from the loop. */
 int client_start(struct leat_client *c);
 /* Closes whatever is open; tells nobody. */
 void client_disconnect(struct leat_client *c);
-/* Writes and goes on reading, from the loop. */
-void client_wake(struct leat_client *c);
 /* The connection failed: tells everybody and prepares the next attempt. */
 void client_broken(struct leat_client *c, const char *why);
+void client_broken_by(struct leat_client *c, const char *what, int error);
+
+/* ---- connection.c ---- */
+
+/* The socket is connected: to PHASE_GREETING. */
+void client_greet(struct leat_client *c);
+/* Writes what it can; false when that broke the connection. */
+bool client_flush(struct leat_client *c);
+/* Writes and goes on reading, from the loop. */
+void client_wake(struct leat_client *c);
+/* The timer in PHASE_READY. */
+void client_check_silence(struct leat_client *c);
+void client_on_readable(evutil_socket_t fd, short what, void *arg);
+void client_on_wake(evutil_socket_t fd, short what, void *arg);
 
 /* ---- client.c ---- */
 

@@ -24,8 +24,8 @@ static char *decode(struct bytes text)
         if (c == '%') {
             int high = i + 2 < text.len ? hex_digit(text.data[i + 1]) : -1;
             int low = i + 2 < text.len ? hex_digit(text.data[i + 2]) : -1;
-            c = (char)(high << 4 | low);
-            if (high < 0 || low < 0 || c == '\0') {
+            c = high < 0 || low < 0 ? '\0' : (char)(high << 4 | low);
+            if (c == '\0') {
                 mem_free(out);
                 return NULL;
             }
