@@ -327,12 +327,15 @@ static void zrandmember(struct call *c)
 
 /* ---- ZSCAN ---- */
 
-/* The score is text here, in RESP3 too. */
-static void reply_scanned(struct call *c, const struct zset_entry *e)
+/* The score is text here, in RESP3 too. Of a small set an integer is written out in full, since
+ * that is how Redis keeps it there: 1e17 is 100000000000000000. */
+static void reply_scanned(struct call *c, const struct zset_entry *e, bool small)
 {
     struct resp_writer text = {c->reply->out, 2};
+    bool whole = fabs(e->score) <= 0x1p62 && trunc(e->score) == e->score;
     resp_bulk(&text, e->member);
-    resp_double(&text, e->score);
+    if (small && whole) resp_bulk_i64(&text, (int64_t)e->score);
+    else resp_double(&text, e->score);
 }
 
 static size_t scan_small(struct call *c, struct scan *s, const struct zset *z)
@@ -343,7 +346,7 @@ static size_t scan_small(struct call *c, struct scan *s, const struct zset *z)
     zset_iter_init(&it, z, (struct zset_span){0, zset_count(z)}, false);
     for (; zset_iter_next(&it, &e);) {
         if (!scan_matches(s, e.member)) continue;
-        reply_scanned(c, &e);
+        reply_scanned(c, &e, true);
         found++;
     }
     return found;
@@ -355,7 +358,7 @@ static size_t scan_found(struct call *c, struct scan *s)
     for (size_t i = 0; i < s->item_count; i++) {
         struct zset_entry e = zset_item_entry(s->items[i]);
         if (!scan_matches(s, e.member)) continue;
-        reply_scanned(c, &e);
+        reply_scanned(c, &e, false);
         found++;
     }
     return found;
@@ -364,15 +367,15 @@ static size_t scan_found(struct call *c, struct scan *s)
 static void zscan(struct call *c)
 {
     struct scan s;
-    struct zset *z;
-    size_t found = 0;
-    if (!scan_parse(c, 2, false, &s) || !read_zset(c, &z)) return;
-    bool small = z == NULL || zset_map(z) == NULL;
+    struct key *k;
+    if (!scan_parse_key(c, KEY_ZSET, &s, &k)) return;
+    struct zset *z = k->value.zset;
+    bool small = zset_map(z) == NULL;
     if (small) s.cursor = 0;
     else scan_table(&s, zset_map(z));
     scan_reply_head(c, &s);
     size_t place = resp_defer(c->reply);
-    if (z != NULL) found = small ? scan_small(c, &s, z) : scan_found(c, &s);
+    size_t found = small ? scan_small(c, &s, z) : scan_found(c, &s);
     resp_defer_array(c->reply, place, 2 * found);
     scan_fini(&s);
 }

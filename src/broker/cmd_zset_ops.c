@@ -251,9 +251,8 @@ static void subtract(const struct combine *o, struct zset_draft *d)
     source_iter_fini(&it);
 }
 
-static struct zset *combine(struct call *c, struct combine *o)
+static struct zset *combine(struct combine *o, struct zset_limits limits)
 {
-    struct zset_limits limits = call_zset_limits(c);
     struct zset_draft d;
     zset_draft_init(&d);
     if (o->op == DIFF) {
@@ -272,7 +271,7 @@ static void answer(struct call *c, enum op op)
 {
     struct combine o;
     if (!parse(c, op, ANSWER, &o)) return;
-    struct zset *z = combine(c, &o);
+    struct zset *z = combine(&o, (struct zset_limits){0, 0}); /* a pack would lose -0 */
     zset_reply_span(c, z, (struct zset_span){0, zset_count(z)}, false, o.with_scores);
     zset_free(z);
 }
@@ -281,7 +280,7 @@ static void store(struct call *c, enum op op, const char *event)
 {
     struct combine o;
     if (!parse(c, op, STORE, &o)) return;
-    struct zset *z = combine(c, &o);
+    struct zset *z = combine(&o, call_zset_limits(c));
     resp_int(c->reply, (int64_t)zset_count(z));
     change_zset_store(c, c->argv[1], z, event);
 }

@@ -3,38 +3,64 @@
 #include "base/mem.h"
 #include "base/num.h"
 
+/* As strtoul reads it, which is what Redis asks: a sign is fine, and nothing at all is 0. */
 static bool parse_cursor(struct call *c, struct bytes text, uint64_t *ret)
 {
-    if (num_parse_u64(text, ret)) return true;
-    resp_error(c->reply, "ERR invalid cursor");
-    return false;
+    bool negative = text.len > 0 && text.data[0] == '-';
+    size_t at = text.len > 1 && (negative || text.data[0] == '+');
+    uint64_t n = 0;
+    for (; at < text.len; at++) {
+        unsigned digit = (unsigned char)text.data[at] - (unsigned)'0';
+        if (digit > 9 || n > (UINT64_MAX - digit) / 10) {
+            resp_error(c->reply, "ERR invalid cursor");
+            return false;
+        }
+        n = n * 10 + digit;
+    }
+    *ret = negative ? -n : n;
+    return true;
 }
 
-bool scan_parse(struct call *c, size_t at, bool with_type, struct scan *ret)
+static bool parse_options(struct call *c, size_t i, bool with_type, struct scan *s)
 {
-    struct scan s = {.count = 10};
-    if (!parse_cursor(c, c->argv[at], &s.cursor)) return false;
-    for (size_t i = at + 1; i < c->argc; i += 2) {
+    for (; i < c->argc; i += 2) {
         struct bytes word = c->argv[i];
         bool more = i + 1 < c->argc;
         if (more && bytes_is_word(word, "count")) {
-            if (!call_int(c, c->argv[i + 1], &s.count)) return false;
-            if (s.count < 1) {
+            if (!call_int(c, c->argv[i + 1], &s->count)) return false;
+            if (s->count < 1) {
                 call_error_syntax(c);
                 return false;
             }
         } else if (more && bytes_is_word(word, "match")) {
             struct bytes p = c->argv[i + 1];
-            s.pattern = bytes_eq(p, BYTES("*")) ? (struct bytes){NULL, 0} : p;
+            s->pattern = bytes_eq(p, BYTES("*")) ? (struct bytes){NULL, 0} : p;
         } else if (more && with_type && bytes_is_word(word, "type")) {
-            s.type = c->argv[i + 1];
+            s->type = c->argv[i + 1];
         } else {
             call_error_syntax(c);
             return false;
         }
     }
-    *ret = s;
     return true;
+}
+
+bool scan_parse(struct call *c, size_t at, bool with_type, struct scan *ret)
+{
+    *ret = (struct scan){.count = 10};
+    return parse_cursor(c, c->argv[at], &ret->cursor) && parse_options(c, at + 1, with_type, ret);
+}
+
+bool scan_parse_key(struct call *c, enum key_type type, struct scan *ret, struct key **ret_key)
+{
+    *ret = (struct scan){.count = 10};
+    if (!parse_cursor(c, c->argv[2], &ret->cursor)) return false;
+    if (!call_read_typed(c, c->argv[1], type, ret_key)) return false;
+    if (*ret_key != NULL) return parse_options(c, 3, false, ret);
+    ret->cursor = 0;
+    scan_reply_head(c, ret);
+    resp_array(c->reply, 0);
+    return false;
 }
 
 static void collect(void *item, void *arg)

@@ -19,6 +19,9 @@ struct scan {
 /* Parses the cursor at argv[at] and the options behind it; false with the error replied. TYPE is
  * taken only when `with_type`. */
 bool scan_parse(struct call *c, size_t at, bool with_type, struct scan *ret);
+/* The same for the key argv[1] with the cursor behind it. Redis looks at the key before it looks at
+ * the options, so this does too: false, with the reply written, when the key is absent as well. */
+bool scan_parse_key(struct call *c, enum key_type type, struct scan *ret, struct key **ret_key);
 /* Walks the table until about `count` items were found or its end; s->cursor is the next one. */
 void scan_table(struct scan *s, struct map *table);
 static inline bool scan_matches(const struct scan *s, struct bytes text)

@@ -237,9 +237,11 @@ static void check_names(struct zset *z, const char *min, const char *max, size_t
                         size_t count)
 {
     struct zset_name_range range = {bound(min), bound(max)};
-    struct zset_span span = zset_span_of_names(z, &range);
-    assert_int_equal(span.count, count);
-    if (count > 0) assert_int_equal(span.start, start);
+    for (int reverse = 0; reverse < 2; reverse++) {
+        struct zset_span span = zset_span_of_names(z, &range, reverse);
+        assert_int_equal(span.count, count);
+        if (count > 0) assert_int_equal(span.start, start);
+    }
 }
 
 static void test_names(void **state)
@@ -259,6 +261,8 @@ static void test_names(void **state)
         check_names(z, "[c", "[a", 0, 0);
         check_names(z, "+", "-", 0, 0);
         check_names(z, "-", "[", 0, 1);
+        check_names(z, "(b", "(b", 0, 0);
+        check_names(z, "[b", "[b", 2, 1);
         zset_free(z);
     }
 }
