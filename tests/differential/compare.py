@@ -107,8 +107,8 @@ def same_meaning(name, args, a, b):
     return False
 
 
-def same_exec(queued, a, b):
-    """EXEC: element by element, each by the rule of its command."""
+def same_exec(queued, a, b, alike):
+    """EXEC: element by element, each by the rule of its command; `alike` as in (args, reply, reply)."""
     if a[0] == b[0]:
         return True
     x, y = a[1], b[1]
@@ -116,4 +116,4 @@ def same_exec(queued, a, b):
         return False
     if not len(x[1]) == len(y[1]) == len(queued):
         return False
-    return all(same_meaning(bytes(q[0]).upper(), q, m, n) for q, m, n in zip(queued, x[1], y[1]))
+    return all(alike(q, m, n) for q, m, n in zip(queued, x[1], y[1]))

@@ -126,6 +126,8 @@ def scan(conn, args):
         if reply[0] != b"*" or len(reply[1]) != 2 or reply[1][1][0] != b"*":
             raise Broken("%r is not the reply of a scan" % (reply,))
         items = flat(reply[1][1])
+        if bytes(args[0]).upper() == b"ZSCAN":  # how many digits a score has is not what is asked here
+            items = [float(item) if at_ % 2 else item for at_, item in enumerate(items)]
         seen.update(pairs(items) if width == 2 else items)
         args[at] = reply[1][0][1]
         if args[at] == b"0":

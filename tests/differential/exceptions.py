@@ -2,6 +2,8 @@
 predicate over (command name, arguments, redis's reply, leat's reply) that is as narrow as it can be.
 A difference that no predicate covers is a failure; run.py prints how often each was used."""
 
+import re
+
 
 class Exception_:
     def __init__(self, name, reason, covers):
@@ -75,23 +77,54 @@ def _later_subcommand(name, args, redis, leat):
             and redis[1].startswith(b"ERR unknown subcommand"))
 
 
-def _canonical(reply):
-    """Leaves that are fractions or very long integers become numbers; everything else stays as it is."""
-    kind, value = reply
-    if isinstance(value, (list, tuple)):
-        return (kind, sorted((_canonical(item) for item in value), key=repr))
-    text = value if isinstance(value, bytes) else str(value).encode()
-    if kind in ("$", ",", b"$", b",") and (len(text) > 17 or any(c in text for c in b".eE")):
-        try:
-            return (kind, float(text))
-        except ValueError:
-            pass
-    return (kind, value)
+def _same_number(redis, leat):
+    """Two spellings of one number, of which leat's is no longer."""
+    try:
+        return (len(leat) <= max(len(redis), 21) and float(redis) == float(leat)
+                and (redis[:1] == b"-") == (leat[:1] == b"-"))
+    except ValueError:
+        return False
+
+
+def _same_but_digits(redis, leat):
+    if redis == leat:
+        return True
+    (kind, theirs), (other, ours) = redis, leat
+    if kind != other or theirs is None or ours is None:
+        return False
+    if isinstance(theirs, list):
+        return len(theirs) == len(ours) and all(map(_same_but_digits, theirs, ours))
+    return kind in (b"$", b",") and _same_number(theirs, ours)
 
 
 def _shortest_double(name, args, redis, leat):
-    return (name.startswith((b"Z", b"BZ", b"EXEC")) and redis[0] == leat[0] not in (b"-", "-")
-            and _canonical(redis) == _canonical(leat))
+    return name.startswith((b"Z", b"BZ")) and _same_but_digits(redis, leat)
+
+
+def _command_info(name, args, redis, leat):
+    """ZRANK and ZREVRANK take one more argument since 7.2; all else about them is the same."""
+    if name != b"COMMAND" or _sub(args) != b"INFO" or redis[0] != leat[0]:
+        return False
+
+    def fields(reply):
+        return [[list(f) for f in entry[1][:7]] for entry in reply[1]]
+    theirs, ours = fields(redis), fields(leat)
+    for entry in theirs:
+        if entry[0][1] in (b"zrank", b"zrevrank") and entry[1][1] == b"3":
+            entry[1][1] = b"-3"
+    return theirs == ours
+
+
+def _hello_noauth(name, args, redis, leat):
+    return (name == b"HELLO" and redis[0] == leat[0] == b"-"
+            and redis[1].replace(b"HELLO AUTH", b"HELLO <proto> AUTH") == leat[1])
+
+
+def _config_fixed(name, args, redis, leat):
+    """What leat lets nobody set while it runs, refused with its own reason."""
+    return (name == b"CONFIG" and _sub(args) == b"SET" and redis[0] == leat[0] == b"-"
+            and bytes(args[2]).lower() in (b"port", b"maxmemory-policy")
+            and leat[1].startswith(b"ERR CONFIG SET failed (possibly related to argument '%s') - " % args[2]))
 
 
 EXCEPTIONS = [
@@ -109,9 +142,26 @@ EXCEPTIONS = [
     Exception_("client-id", "connection ids are counted by each server", _client_id),
     Exception_("rank-withscore", "ZRANK and ZREVRANK have WITHSCORE since 7.2 (tests/written)",
                _later_arity),
+    Exception_("rank-arity", "so COMMAND INFO gives them an arity of -3", _command_info),
+    Exception_("hello-noauth", "7.2 words the advice differently", _hello_noauth),
+    Exception_("config-fixed", "these settings are fixed at the start, or have but one value", _config_fixed),
     Exception_("later-subcommand", "CLIENT SETINFO and NO-TOUCH came with 7.2 (tests/written)",
                _later_subcommand),
 ]
+
+
+HTTP_VERBS = Exception_("http-verbs", "every HTTP verb that is no command ends the connection, not POST and Host: "
+                        "alone", None)
+VERBS = re.compile(rb"(?:^|\n)\s*(?:HEAD|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH)\s", re.I)
+
+
+def covering_bytes(data, redis, leat):
+    """The same for raw bytes; redis and leat are (frames, how it ended)."""
+    (theirs, _), (ours, ended) = redis, leat
+    if VERBS.search(data) and ended == "closed" and theirs[:len(ours)] == ours and len(theirs) > len(ours):
+        HTTP_VERBS.used += 1
+        return HTTP_VERBS
+    return None
 
 
 def covering(args, redis, leat):

@@ -21,7 +21,7 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 import families  # noqa: E402
 from engine import Runner, shorten  # noqa: E402
-from exceptions import EXCEPTIONS  # noqa: E402
+from exceptions import EXCEPTIONS, HTTP_VERBS  # noqa: E402
 from steps import Gen  # noqa: E402
 from support.servers import Leat, Redis  # noqa: E402
 
@@ -75,7 +75,7 @@ def compare_servers(redis_port, leat_port, names, options):
     for family, number in turns(names, options):
         if until and time.monotonic() > until:
             break
-        if failed.get(family, 0) >= FAILURES_SHOWN:
+        if failed.get(family, 0) >= options.show:
             continue  # what is broken is broken; time for the others
         steps = sequence(family, options.seed, number, options.length)
         try:
@@ -92,12 +92,12 @@ def compare_servers(redis_port, leat_port, names, options):
             report(family, options.seed, number, steps, found, runner)
         else:
             passed[family] = passed.get(family, 0) + 1
-        if len(failed) == len(names) and min(failed.values()) >= FAILURES_SHOWN:
+        if len(failed) == len(names) and min(failed.values()) >= options.show:
             break
     for family in names:
         print("%-14s %4d sequences alike, %d not" % (family, passed.get(family, 0), failed.get(family, 0)))
     print("steps: %d" % runner.steps_run)
-    for e in EXCEPTIONS:
+    for e in EXCEPTIONS + [HTTP_VERBS]:
         if e.used:
             print("exception %s: %d times (%s)" % (e.name, e.used, e.reason))
     return sum(passed.values()), sum(failed.values())
@@ -114,6 +114,7 @@ def main(argv=None):
     parser.add_argument("--redis-too", action="store_true")
     parser.add_argument("--port", type=int)
     parser.add_argument("--sync", default="no")
+    parser.add_argument("--show", type=int, default=FAILURES_SHOWN, help="failures shown of each family")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args(argv)
     names = list(families.all_sequences())

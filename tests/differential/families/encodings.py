@@ -7,9 +7,6 @@ LIMITS = [("hash-max-listpack-entries", ["0", "1", "4", "128"]), ("hash-max-list
           ("set-max-intset-entries", ["0", "3", "512"]), ("zset-max-listpack-entries", ["0", "2", "128"]),
           ("zset-max-listpack-value", ["0", "3", "64"]), ("hash-max-ziplist-entries", ["5", "128"]),
           ("zset-max-ziplist-value", ["5", "64"])]
-DEFAULTS = [("hash-max-listpack-entries", "128"), ("hash-max-listpack-value", "64"), ("set-max-intset-entries", "512"),
-            ("zset-max-listpack-entries", "128"), ("zset-max-listpack-value", "64")]
-
 
 def looks(gen):
     return [command(0, "OBJECT", "ENCODING", k) for k in ("h1", "t1", "z1", "s1")]
@@ -40,7 +37,7 @@ def sequence(gen, length):
                                command(0, "SMEMBERS", "t1")]
         if gen.chance(0.4):
             steps.append(command(0, "DEL", "h1", "t1", "z1"))
-    return steps + [command(0, "CONFIG", "SET", n, v) for n, v in DEFAULTS]
+    return steps
 
 
 SEQUENCES = {"encodings": sequence}

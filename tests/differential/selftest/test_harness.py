@@ -12,6 +12,7 @@ HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 import compare  # noqa: E402
+import exceptions  # noqa: E402
 import families  # noqa: E402
 import run  # noqa: E402
 from engine import Runner, shorten  # noqa: E402
@@ -107,7 +108,7 @@ def reply(data):
     return data, resp.parse(data)[0]
 
 
-@pytest.mark.parametrize("args, one, other, same", [
+SAME = [
     (["GET", "k"], b"$1\r\na\r\n", b"$1\r\na\r\n", True),
     (["GET", "k"], b"$1\r\na\r\n", b"+a\r\n", False),
     (["GET", "k"], b"$-1\r\n", b"_\r\n", False),
@@ -121,7 +122,24 @@ def reply(data):
     (["TTL", "k"], b":100\r\n", b":98\r\n", False),
     (["TTL", "k"], b":-1\r\n", b":-2\r\n", False),
     (["TTL", "k"], b":0\r\n", b":-1\r\n", False),
-])
+]
+
+
+def test_exceptions_are_narrow():
+    def covered(args, one, other):
+        found = exceptions.covering([a.encode() for a in args], reply(one)[1], reply(other)[1])
+        return found and found.name
+    long, short = b"$22\r\n1.2345678901234567e+19\r\n", b"$20\r\n12345678901234567000\r\n"
+    assert covered(["ZSCORE", "z", "m"], long, short) == "shortest-double"
+    assert covered(["GET", "z"], long, short) is None
+    assert covered(["ZSCORE", "z", "m"], b"$2\r\n-0\r\n", b"$1\r\n0\r\n") is None
+    assert covered(["ZRANGE", "z"], b"*2\r\n+a\r\n" + long, b"*2\r\n+b\r\n" + short) is None
+    assert covered(["ZRANGE", "z"], b"*2\r\n+a\r\n" + long, b"*2\r\n" + short + b"+a\r\n") is None
+    assert covered(["OBJECT", "ENCODING", "t"], b"$9\r\nhashtable\r\n", b"$8\r\nlistpack\r\n") == "set-listpack"
+    assert covered(["OBJECT", "ENCODING", "t"], b"$8\r\nlistpack\r\n", b"$9\r\nhashtable\r\n") is None
+
+
+@pytest.mark.parametrize("args, one, other, same", SAME)
 def test_what_counts_as_the_same(args, one, other, same):
     args = [a.encode() for a in args]
     assert compare.same_reply(args, reply(one), reply(other)) is same
@@ -135,7 +153,7 @@ def test_sequences_are_a_function_of_the_seed():
 
 
 def test_an_unreachable_server_is_not_a_pass(monkeypatch):
-    options = argparse.Namespace(seed=1, first=0, rounds=1, seconds=None, length=10, alive=None)
+    options = argparse.Namespace(seed=1, first=0, rounds=1, seconds=None, length=10, alive=None, show=3)
     with Redis() as one:
         one.start()
         with socket.socket() as s:
