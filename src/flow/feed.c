@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/logline.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "flow/dedupe.h"
@@ -233,6 +234,32 @@ size_t feed_add_view(struct feed *f)
     return f->slot_count++;
 }
 
+/* What the terminal shows of a feed; the dashboard shows the same. */
+static void on_state(void *arg, enum source_state state, const char *why)
+{
+    const struct feed *f = arg;
+    const char *id = f->options.spec->item.id;
+    struct source_status status;
+    source_status(f->source, &status); /* its URL is without a password */
+    switch (state) {
+    case SOURCE_CONNECTING:
+        break;
+    case SOURCE_CONNECTED:
+        logline(LOG_LEVEL_NOTICE, "flow", "source %s: connected to %s", id, status.url);
+        break;
+    case SOURCE_WAITING:
+        logline(LOG_LEVEL_WARNING, "flow", "source %s: %s; trying again", id,
+                why != NULL ? why : "the connection ended");
+        break;
+    case SOURCE_SIMULATED:
+        logline(LOG_LEVEL_WARNING, "flow",
+                "source %s: the feed cannot be reached (%s): going on with SIMULATED events; start "
+                "again to try the feed again",
+                id, why != NULL ? why : "nothing came from it");
+        break;
+    }
+}
+
 static struct source *make_source(struct feed *f)
 {
     const struct flow_source *spec = f->options.spec;
@@ -246,6 +273,7 @@ static struct source *make_source(struct feed *f)
                           .event_bytes_max = (size_t)spec->event_bytes_max,
                           .simulate_after_ms = simulate ? f->options.runner->simulate_after_ms : 0,
                           .on_event = on_event,
+                          .on_state = on_state,
                           .arg = f,
                       });
 }
