@@ -133,6 +133,10 @@ bool session_is_paused(const struct broker *b, const struct session *s, const st
 /* expire.c: deletes what is due, within a budget; true when more is due. */
 bool broker_expire(struct broker *b, int64_t budget_us);
 
+/* broker_metrics.c */
+void broker_metrics_register(void);
+void broker_metrics_update(const struct broker *b);
+
 /* broker.c */
 void broker_unpause(struct broker *b);
 

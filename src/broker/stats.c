@@ -16,6 +16,7 @@ static const struct map_type error_type = {.key = code_of, .free = mem_free};
 void broker_stats_init(struct broker *b)
 {
     map_init(&b->error_stats, &error_type);
+    broker_metrics_register();
 }
 
 void broker_stats_fini(struct broker *b)
@@ -66,6 +67,7 @@ void broker_sample(struct broker *b)
     b->net_in_last = b->net_input;
     b->net_out_last = b->net_output;
     mem_note_peak();
+    broker_metrics_update(b);
 }
 
 int64_t broker_rate(const int64_t samples[16])
