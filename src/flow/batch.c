@@ -31,6 +31,7 @@ void batch_reset(struct batch *b)
     map_clear(&b->map);
     arena_reset(&b->arena);
     b->count = 0;
+    b->bytes = 0;
     b->events = 0;
 }
 
@@ -64,6 +65,7 @@ void batch_add(struct batch *b, enum batch_op op, struct bytes key, struct bytes
         b->cap = b->cap == 0 ? 64 : b->cap * 2;
         b->entries = mem_realloc(b->entries, b->cap * sizeof(struct batch_entry *));
     }
+    b->bytes += place.len;
     b->entries[b->count++] = entry;
     map_insert_hashed(&b->map, entry, hash);
 }

@@ -26,6 +26,7 @@ struct batch {
     struct map map;
     struct batch_entry **entries; /* in the order of their first update */
     size_t count, cap;
+    size_t bytes;    /* of keys and fields */
     uint64_t events; /* how many events are in here; the caller's to count */
     struct buf scratch;
 };

@@ -99,6 +99,18 @@ static const char *const view_types[] = {"timeseries", "scoreboard", NULL};
 
 enum { ONLY_TIMESERIES = 1 << FLOW_VIEW_TIMESERIES, ONLY_SCOREBOARD = 1 << FLOW_VIEW_SCOREBOARD };
 
+static const char series_hole[] = "{value}";
+
+static void check_series(struct schema_run *run, const struct flow_view_item *v)
+{
+    const char *hole = v->view.series == NULL ? NULL : strstr(v->view.series, series_hole);
+    if (v->view.series == NULL) return;
+    if (hole == NULL)
+        schema_problem(run, &v->item, "series", "holds no `{value}`, so all would be one");
+    else if (strstr(hole + 1, series_hole) != NULL)
+        schema_problem(run, &v->item, "series", "holds `{value}` more than once");
+}
+
 static void check_timeseries(struct schema_run *run, const struct flow_view_item *v)
 {
     const struct flow_view *view = &v->view;
@@ -108,8 +120,8 @@ static void check_timeseries(struct schema_run *run, const struct flow_view_item
     } else if (yaml_get(v->item.node, "series") == NULL ||
                yaml_get(v->item.node, "members") == NULL) {
         schema_problem(run, &v->item, "by", "needs `series` and `members` beside it");
-    } else if (view->series != NULL && strstr(view->series, "{value}") == NULL) {
-        schema_problem(run, &v->item, "series", "holds no `{value}`, so all would be one");
+    } else {
+        check_series(run, v);
     }
     if (same(view->members, view->total))
         schema_problem(run, &v->item, "members", "the same key as `total`");
@@ -341,4 +353,13 @@ const struct flow_topic *flow_topic_of(const struct flow *f, const char *id)
     for (size_t i = 0; i < f->topics.count; i++)
         if (strcmp(topics[i].item.id, id) == 0) return &topics[i];
     return NULL;
+}
+
+void flow_series_key(const struct flow_view *view, struct bytes value, struct buf *out)
+{
+    const char *hole = strstr(view->series, series_hole);
+    out->len = 0;
+    buf_append(out, view->series, (size_t)(hole - view->series));
+    buf_put(out, value);
+    buf_put(out, bytes_of(hole + strlen(series_hole)));
 }

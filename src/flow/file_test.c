@@ -135,6 +135,8 @@ static void test_views(void **state)
                  "f:2:50: views.v.by: needs `series` and `members` beside it\n");
     check_report(VIEW(SERIES ", by: a, series: x, members: m"),
                  "f:2:61: views.v.series: holds no `{value}`, so all would be one\n");
+    check_report(VIEW(SERIES ", by: a, series: '{value}:{value}', members: m"),
+                 "f:2:62: views.v.series: holds `{value}` more than once\n");
     check_report(VIEW(SERIES ", members: m"), "f:2:55: views.v.members: only with `by`\n");
     check_report(VIEW(BOARD ", serve: x"),
                  "f:2:50: views.v.serve: a path is written like /usernames\n");
@@ -203,6 +205,13 @@ static void test_values(void **state)
     assert_string_equal(v->by, "$x.y");
     assert_int_equal(v->interval_s, 60);
     assert_int_equal(v->history_s, 3600);
+    struct buf key = {0};
+    buf_putc(&key, 'x'); /* is replaced */
+    flow_series_key(v, BYTES("a"), &key);
+    assert_true(bytes_eq(buf_bytes(&key), BYTES("ev:a")));
+    flow_series_key(v, BYTES(""), &key);
+    assert_true(bytes_eq(buf_bytes(&key), BYTES("ev:")));
+    buf_fini(&key);
     const struct flow_view *w = flow_view_at(f, 1);
     assert_int_equal(w->type, FLOW_VIEW_SCOREBOARD);
     assert_string_equal(w->key, "123");

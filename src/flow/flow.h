@@ -44,6 +44,8 @@ struct flow_view {
 };
 size_t flow_view_count(const struct flow *f);
 const struct flow_view *flow_view_at(const struct flow *f, size_t index);
+/* Sets *out to the key of one value's series of a view that has `series`. */
+void flow_series_key(const struct flow_view *view, struct bytes value, struct buf *out);
 
 typedef void (*flow_state_fn)(void *arg, enum leat_state state, const char *why);
 

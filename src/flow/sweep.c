@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "base/must.h"
 #include "base/num.h"
 #include "flow/flow.h"
 #include "leat/leat.h"
@@ -130,7 +129,7 @@ static bool delete_old(struct sweep *s, const struct leat_reply *fields)
         lens[argc++] = len;
     }
     bool any = argc > 2;
-    if (any) must(leat_command(s->client, argc, argv, lens, on_deleted, s) == 0);
+    if (any && leat_command(s->client, argc, argv, lens, on_deleted, s) != 0) s->running = false;
     mem_free(argv);
     mem_free(lens);
     return any;
@@ -153,7 +152,8 @@ static void scan(struct sweep *s, const char *name, const struct buf *key, const
 {
     const char *argv[] = {name, key->len > 0 ? key->data : "", cursor->data, "COUNT", PER_STEP};
     size_t lens[] = {strlen(name), key->len, cursor->len, 5, sizeof(PER_STEP) - 1};
-    must(leat_command(s->client, 5, argv, lens, fn, s) == 0);
+    /* Refused when the connection is gone for good: the round is over. */
+    if (leat_command(s->client, 5, argv, lens, fn, s) != 0) s->running = false;
 }
 
 static void scan_hash(struct sweep *s)
@@ -198,7 +198,7 @@ static void next_hash(struct sweep *s)
 {
     struct bytes member;
     if (take_member(s, &member)) {
-        series_key(s->view->series, member, &s->key);
+        flow_series_key(s->view, member, &s->key);
         set_text(&s->cursor, "0");
         scan_hash(s);
     } else if (!s->last_page) {
@@ -247,17 +247,4 @@ void sweep_free(struct sweep *s)
 uint64_t sweep_removed(const struct sweep *s)
 {
     return s->removed;
-}
-
-void series_key(const char *pattern, struct bytes value, struct buf *out)
-{
-    static const char hole[] = "{value}";
-    out->len = 0;
-    const char *at;
-    while ((at = strstr(pattern, hole)) != NULL) {
-        buf_append(out, pattern, (size_t)(at - pattern));
-        buf_put(out, value);
-        pattern = at + sizeof(hole) - 1;
-    }
-    buf_put(out, bytes_of(pattern));
 }

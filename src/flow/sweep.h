@@ -20,7 +20,4 @@ bool sweep_start(struct sweep *s, int64_t cutoff);
 /* Fields removed so far. */
 uint64_t sweep_removed(const struct sweep *s);
 
-/* The key of one value's series: `pattern` with each {value} replaced. Sets *out. */
-void series_key(const char *pattern, struct bytes value, struct buf *out);
-
 #endif

@@ -8,8 +8,6 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "base/must.h"
-#include "base/num.h"
 #include "flow/feed.h"
 #include "flow/json.h"
 #include "flow/malformed.h"
@@ -17,8 +15,8 @@
 #include "flow/writer.h"
 #include "leat/leat.h"
 
-/* So many different places in a batch, and the subscription is not read until it has gone out. */
-enum { BATCH_MAX = 16 * 1024 };
+/* A batch of so many different places, and the subscription is not read until it has gone out. */
+enum { BATCH_MAX = 16 * 1024, BATCH_BYTES_MAX = 4 << 20 };
 
 struct follow {
     struct view *view;
@@ -99,7 +97,8 @@ static void on_message(void *arg, const char *pattern, const char *channel, size
     }
     batch->events++;
     writer_flush_soon(v->writer);
-    if (batch->count < BATCH_MAX || v->paused) return;
+    bool full = batch->count >= BATCH_MAX || batch->bytes >= BATCH_BYTES_MAX;
+    if (!full || v->paused) return;
     v->paused = true;
     leat_client_pause(v->subscription);
 }
@@ -125,6 +124,13 @@ static void on_barrier_subscribed(void *arg, const char *channel)
     on_subscribed(((struct follow *)arg)->view, channel);
 }
 
+static void note_subscription_error(struct view *v, const char *text, const char *more)
+{
+    v->errors++;
+    metric_add(&flow_metrics.view_errors, 1);
+    snprintf(v->last_error, sizeof(v->last_error), "%s%s", text, more);
+}
+
 static void on_state(void *arg, enum leat_state state, const char *why)
 {
     struct view *v = arg;
@@ -133,10 +139,9 @@ static void on_state(void *arg, enum leat_state state, const char *why)
     bool was_ready = v->ready;
     set_ready(v, false);
     if (state != LEAT_WAITING) return;
-    v->errors++;
-    metric_add(&flow_metrics.view_errors, 1);
-    snprintf(v->last_error, sizeof(v->last_error), "%s%s", why == NULL ? "disconnected" : why,
-             was_ready ? "; what is published until the subscription is back is lost here" : "");
+    note_subscription_error(
+        v, why == NULL ? "disconnected" : why,
+        was_ready ? "; what is published until the subscription is back is lost here" : "");
 }
 
 /* ---- For the types ---- */
@@ -231,7 +236,7 @@ void view_start(struct view *v)
     for (size_t i = 0; rc == 0 && i < v->follow_count; i++)
         rc = leat_subscribe(v->subscription, v->follows[i].channel, on_barrier,
                             on_barrier_subscribed, &v->follows[i]);
-    must(rc == 0);
+    if (rc != 0) note_subscription_error(v, "cannot subscribe", "");
 }
 
 void view_tick(struct view *v, int64_t now_ms)

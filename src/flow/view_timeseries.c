@@ -31,7 +31,7 @@ static int take(struct view *v, struct bytes message, int64_t now_s, struct batc
     struct bytes value;
     if (spec->by != NULL) {
         if (view_field(v, message, spec->by, &value, ret_why) != 0) return -1;
-        series_key(spec->series, value, &t->key);
+        flow_series_key(spec, value, &t->key);
         batch_add(batch, BATCH_HINCRBY, buf_bytes(&t->key), bucket, 1);
         batch_add(batch, BATCH_SADD, bytes_of(spec->members), value, 1);
     }

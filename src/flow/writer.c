@@ -22,7 +22,7 @@ enum writer_state {
     WRITER_PAUSING, /* before the same batch is sent again */
 };
 
-enum { PAUSE_MIN_MS = 50, PAUSE_MAX_MS = 5000 };
+enum { PAUSE_MIN_MS = 20, PAUSE_MAX_MS = 5000 };
 
 struct writer {
     struct writer_options options;
@@ -83,11 +83,13 @@ static void settle(struct writer *w)
 
 /* Refused, or the connection broke: the same batch again after a little while. What the marker says
  * is asked for before, as what a broken connection left behind may come through until then. */
-static void try_later(struct writer *w)
+static void try_later(struct writer *w, bool refused)
 {
     w->state = WRITER_PAUSING;
     w->watching = false;
-    w->pause_ms = w->pause_ms == 0 ? PAUSE_MIN_MS : w->pause_ms * 2;
+    /* After a broken connection it is the client that waits longer and longer. */
+    w->pause_ms = refused ? w->pause_ms * 2 : 0;
+    if (w->pause_ms < PAUSE_MIN_MS) w->pause_ms = PAUSE_MIN_MS;
     if (w->pause_ms > PAUSE_MAX_MS) w->pause_ms = PAUSE_MAX_MS;
     struct timeval delay = {w->pause_ms / 1000, w->pause_ms % 1000 * 1000};
     evtimer_add(w->again, &delay);
@@ -166,7 +168,7 @@ static void on_exec(void *arg, const struct leat_reply *reply)
     if (reply == NULL)
         writer_note_error(w, BYTES("the connection broke before a transaction was answered"));
     else if (is_error(reply)) note_refusal(w, reply);
-    try_later(w);
+    try_later(w, reply != NULL);
 }
 
 static void on_watch(void *arg, const struct leat_reply *reply)
@@ -176,8 +178,9 @@ static void on_watch(void *arg, const struct leat_reply *reply)
     if (reply == NULL || is_error(reply)) w->watching = false;
 }
 
-/* Never refused: what this connection has under way is one batch and a sweep's command. */
-static void command(struct writer *w, leat_reply_fn fn, int argc, const struct bytes *args)
+/* 0, or negative when the connection is gone for good. Otherwise never refused: what it has under
+ * way is one batch, which is bounded, and a sweep's command. */
+static int try_command(struct writer *w, leat_reply_fn fn, int argc, const struct bytes *args)
 {
     const char *argv[5];
     size_t lens[5];
@@ -185,7 +188,13 @@ static void command(struct writer *w, leat_reply_fn fn, int argc, const struct b
         argv[i] = args[i].data;
         lens[i] = args[i].len;
     }
-    must(leat_command(w->client, argc, argv, lens, fn, w) == 0);
+    return leat_command(w->client, argc, argv, lens, fn, w);
+}
+
+/* For all but the first of a row: the connection is still what it was. */
+static void command(struct writer *w, leat_reply_fn fn, int argc, const struct bytes *args)
+{
+    must(try_command(w, fn, argc, args) == 0);
 }
 
 static void send_entry(struct writer *w, const struct batch_entry *entry)
@@ -220,7 +229,10 @@ static void send_batch(struct writer *w)
     w->state = WRITER_SENT;
     w->sent = true;
     w->answered = 0;
-    command(w, on_multi, 1, (struct bytes[]){BYTES("MULTI")});
+    if (try_command(w, on_multi, 1, (struct bytes[]){BYTES("MULTI")}) != 0) {
+        try_later(w, true);
+        return;
+    }
     for (size_t i = 0; i < w->out->count; i++) send_entry(w, w->out->entries[i]);
     if (w->marker != NULL) {
         char number[64];
@@ -243,7 +255,7 @@ static void on_marker(void *arg, const struct leat_reply *reply)
     if (w->closing) return;
     if (reply == NULL || is_error(reply)) {
         if (reply != NULL) note_reply(w, reply);
-        try_later(w);
+        try_later(w, reply != NULL);
         return;
     }
     char number[64];
@@ -262,7 +274,10 @@ static void on_marker(void *arg, const struct leat_reply *reply)
 static void look_for_marker(struct writer *w)
 {
     w->state = WRITER_LOOKING;
-    command(w, on_watch, 2, (struct bytes[]){BYTES("WATCH"), bytes_of(w->marker)});
+    if (try_command(w, on_watch, 2, (struct bytes[]){BYTES("WATCH"), bytes_of(w->marker)}) != 0) {
+        try_later(w, true);
+        return;
+    }
     command(w, on_marker, 2, (struct bytes[]){BYTES("GET"), bytes_of(w->marker)});
 }
 
