@@ -26,6 +26,11 @@ def lex(g):
     return g.pick(["-", "+", "[a", "(a", "[b", "(c", "[d", "(d", "[", "(", "a", "", "[aa", "-x", "+x", "[z", "(1", "[3"])
 
 
+def lex_key(g):
+    """Ranges of names mean something only where all scores are equal: keys of their own, all 0."""
+    return "y%d" % g.rng.randint(1, 2) if g.chance(0.94) else g.pick(["s1", "h1", "t1", "", "nokey"])
+
+
 def rank(g):
     return g.pick(["0", "-1", "1", "2", "-2", "-3", "5", "100", "-100", g.small()])
 
@@ -63,13 +68,15 @@ def combine_store(g):
         + g.maybe(0.03, "WITHSCORES")
 
 
-def range_args(g):
+def ranged(g):
+    """A key and a range of it, as ZRANGE takes them."""
     by = g.pick(["", "", "BYSCORE", "BYLEX"])
+    key = lex_key(g) if by == "BYLEX" else g.key("z")
     low, high = {"": rank, "BYSCORE": bound, "BYLEX": lex}[by](g), {"": rank, "BYSCORE": bound, "BYLEX": lex}[by](g)
     options = [o for o in ([by and g.case(by)], g.maybe(0.35, g.case("REV")), limit(g, 0.35 if by else 0.08))
                if o and o[0]]
     g.rng.shuffle(options)
-    return [low, high] + [token for option in options for token in option]
+    return [key, low, high] + [token for option in options for token in option]
 
 
 def zmpop(g):
@@ -87,23 +94,25 @@ def zrandmember(g):
 
 GRAMMAR = [
     (8, zadd),
+    (3, lambda g: ["ZADD", "l%d" % g.rng.randint(1, 4)] + g.some(lambda: ["0", g.member()], 1, 5)),
+    (2, lambda g: ["ZADD", lex_key(g)] + g.some(lambda: ["0", g.member()], 1, 4)),
     (3, lambda g: ["ZINCRBY", g.key("z"), score(g), g.member()]),
     (2, lambda g: ["ZREM", g.key("z")] + g.some(g.member)),
     (2, lambda g: ["ZSCORE", g.key("z"), g.member()]),
     (2, lambda g: ["ZMSCORE", g.key("z")] + g.some(g.member)),
     (1, lambda g: ["ZCARD", g.key("z")]),
     (2, lambda g: ["ZCOUNT", g.key("z"), bound(g), bound(g)]),
-    (2, lambda g: ["ZLEXCOUNT", g.key("z"), lex(g), lex(g)]),
+    (2, lambda g: ["ZLEXCOUNT", lex_key(g), lex(g), lex(g)]),
     (2, lambda g: [g.pick(["ZRANK", "ZREVRANK"]), g.key("z"), g.member()]),
-    (6, lambda g: ["ZRANGE", g.key("z")] + range_args(g) + g.maybe(0.5, g.case("WITHSCORES"))),
-    (3, lambda g: ["ZRANGESTORE", g.key("z"), g.key("z")] + range_args(g) + g.maybe(0.03, "WITHSCORES")),
+    (6, lambda g: ["ZRANGE"] + ranged(g) + g.maybe(0.5, g.case("WITHSCORES"))),
+    (3, lambda g: ["ZRANGESTORE", g.key("z")] + ranged(g) + g.maybe(0.03, "WITHSCORES")),
     (2, lambda g: ["ZREVRANGE", g.key("z"), rank(g), rank(g)] + g.maybe(0.5, g.case("WITHSCORES"))),
     (3, lambda g: [g.pick(["ZRANGEBYSCORE", "ZREVRANGEBYSCORE"]), g.key("z"), bound(g), bound(g)]
      + g.maybe(0.5, g.case("WITHSCORES")) + limit(g)),
-    (2, lambda g: [g.pick(["ZRANGEBYLEX", "ZREVRANGEBYLEX"]), g.key("z"), lex(g), lex(g)] + limit(g)),
+    (2, lambda g: [g.pick(["ZRANGEBYLEX", "ZREVRANGEBYLEX"]), lex_key(g), lex(g), lex(g)] + limit(g)),
     (1, lambda g: ["ZREMRANGEBYRANK", g.key("z"), rank(g), rank(g)]),
     (1, lambda g: ["ZREMRANGEBYSCORE", g.key("z"), bound(g), bound(g)]),
-    (1, lambda g: ["ZREMRANGEBYLEX", g.key("z"), lex(g), lex(g)]),
+    (1, lambda g: ["ZREMRANGEBYLEX", lex_key(g), lex(g), lex(g)]),
     (4, combine),
     (4, combine_store),
     (2, lambda g: ["ZINTERCARD"] + keys_with_count(g)[0] + g.maybe(0.5, g.case("LIMIT"), g.small(-1, 4))),
@@ -124,7 +133,7 @@ def blocking(gen, length):
         waiters = [1] if gen.chance(0.5) else [1, 2]
         for conn in waiters:
             keys = gen.some(lambda: gen.key("z"), 1, 3)
-            timeout = gen.pick(["0", "5", "2.5"]) if gen.chance(0.9) else gen.pick(["x", "-1", "", "nan", "1e400"])
+            timeout = gen.pick(["0", "5", "2.5"]) if gen.chance(0.9) else gen.pick(["x", "-1", "", "nan"])
             if gen.chance(0.6):
                 args = [gen.pick(["BZPOPMIN", "BZPOPMAX"])] + keys + [timeout]
             else:
@@ -148,4 +157,14 @@ def blocking(gen, length):
     return steps
 
 
-SEQUENCES = {"blocking": blocking, "zsets": typed(GRAMMAR)}
+def is_level(step):
+    """False for a ZADD that was broken so that it would give a key of lex_key() another score than 0."""
+    args = step.args
+    return step.name() != b"ZADD" or not bytes(args[1]).startswith(b"y") or set(args[2::2]) == {b"0"}
+
+
+def zsets(gen, length):
+    return [step for step in typed(GRAMMAR)(gen, length) if len(step.args) < 2 or is_level(step)]
+
+
+SEQUENCES = {"blocking": blocking, "zsets": zsets}
