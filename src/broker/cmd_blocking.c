@@ -78,6 +78,22 @@ static bool parse_count(struct call *c, struct bytes arg, const char *error, int
     return call_int_range(c, arg, 1, INT64_MAX, error, ret);
 }
 
+/* COUNT may stand once; what is wrong first is the error. */
+static bool parse_count_option(struct call *c, size_t i, int64_t *ret)
+{
+    bool given = false;
+    for (; i < c->argc; i += 2) {
+        if (given || i + 1 == c->argc || !bytes_is_word(c->argv[i], "count")) {
+            call_error_syntax(c);
+            return false;
+        }
+        given = true;
+        if (!parse_count(c, c->argv[i + 1], "ERR count should be greater than 0", ret))
+            return false;
+    }
+    return true;
+}
+
 /* The number of keys at argv[at], the keys, MIN or MAX, and COUNT. */
 static bool parse_mpop(struct call *c, size_t at, struct mpop *o)
 {
@@ -93,13 +109,7 @@ static bool parse_mpop(struct call *c, size_t at, struct mpop *o)
         return false;
     }
     o->key_count = (size_t)n;
-    rest -= o->key_count + 1;
-    if (rest == 0) return true;
-    if (rest != 2 || !bytes_is_word(where[1], "count")) {
-        call_error_syntax(c);
-        return false;
-    }
-    return parse_count(c, where[2], "ERR count should be greater than 0", &o->count);
+    return parse_count_option(c, at + 2 + o->key_count, &o->count);
 }
 
 enum found { FOUND, NONE, FAILED };

@@ -100,35 +100,39 @@ static void add_one(struct call *c, const struct zadd *o, struct key *k, struct 
     }
 }
 
-static void zadd(struct call *c)
+static void add_all(struct call *c, const struct zadd *o, struct key *k, struct bytes name,
+                    double *scores)
 {
-    struct zadd o = {0};
-    struct bytes name = c->argv[1];
-    struct key *k;
-    double *scores;
     int64_t added = 0, changed = 0;
-    if (!parse_zadd(c, &o) || (scores = parse_scores(c, o.first)) == NULL) return;
-    if (!call_write_typed(c, name, KEY_ZSET, &k)) return;
-    if (o.incr) {
-        add_one(c, &o, k, name, c->argv[o.first + 1], scores[0]);
-        return;
-    }
-    for (size_t i = o.first + 1; i < c->argc; i += 2) {
-        enum outcome outcome = add(c, &o, &k, name, c->argv[i], &scores[(i - o.first) / 2]);
+    for (size_t i = o->first + 1; i < c->argc; i += 2) {
+        enum outcome outcome = add(c, o, &k, name, c->argv[i], scores++);
         added += outcome == ADDED;
         changed += outcome == CHANGED;
     }
-    resp_int(c->reply, o.ch ? added + changed : added);
+    resp_int(c->reply, o->ch ? added + changed : added);
     if (added + changed > 0) call_event(c, NOTIFY_ZSET, "zadd", name);
 }
 
+static void add_generic(struct call *c, struct zadd o)
+{
+    struct bytes name = c->argv[1];
+    struct key *k;
+    double *scores;
+    if (!parse_zadd(c, &o) || (scores = parse_scores(c, o.first)) == NULL) return;
+    if (!call_write_typed(c, name, KEY_ZSET, &k)) return;
+    if (o.incr) add_one(c, &o, k, name, c->argv[o.first + 1], scores[0]);
+    else add_all(c, &o, k, name, scores);
+}
+
+static void zadd(struct call *c)
+{
+    add_generic(c, (struct zadd){0});
+}
+
+/* ZADD with INCR, down to its options: ZINCRBY key NX member is a syntax error. */
 static void zincrby(struct call *c)
 {
-    struct key *k;
-    double by;
-    if (!call_double(c, c->argv[2], &by)) return;
-    if (!call_write_typed(c, c->argv[1], KEY_ZSET, &k)) return;
-    add_one(c, &(struct zadd){.incr = true}, k, c->argv[1], c->argv[3], by);
+    add_generic(c, (struct zadd){.incr = true});
 }
 
 /* ---- Asking ---- */

@@ -67,7 +67,7 @@ static bool parse_bounds(struct call *c, enum range_by by, struct bytes min, str
 static struct zset_span span_of(const struct zset *z, const struct bounds *b, bool reverse)
 {
     if (b->by == BY_SCORE) return zset_span_of_scores(z, &b->scores);
-    if (b->by == BY_NAME) return zset_span_of_names(z, &b->names, reverse);
+    if (b->by == BY_NAME) return zset_span_of_names(z, &b->names);
     struct zset_span span = zset_span_of_ranks(z, b->start, b->stop);
     if (reverse && span.count > 0) span.start = zset_count(z) - span.start - span.count;
     return span;

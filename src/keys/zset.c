@@ -251,13 +251,12 @@ static size_t count_below_name(const struct zset *z, const struct zset_name_boun
 {
     if (bound->kind == ZSET_NAME_LEAST) return 0;
     if (bound->kind == ZSET_NAME_GREATEST) return zset_count(z);
-    return order_count_below_key(&z->table->order, bound->text, or_equal);
+    return z->table != NULL ? order_count_below_key(&z->table->order, bound->text, or_equal)
+                            : zset_pack_count_below_name(&z->pack, bound->text, or_equal);
 }
 
-struct zset_span zset_span_of_names(const struct zset *z, const struct zset_name_range *range,
-                                    bool reverse)
+struct zset_span zset_span_of_names(const struct zset *z, const struct zset_name_range *range)
 {
-    if (z->table == NULL) return zset_pack_span_of_names(&z->pack, range, reverse);
     return span_between(count_below_name(z, &range->min, range->min.kind == ZSET_NAME_OPEN),
                         count_below_name(z, &range->max, range->max.kind == ZSET_NAME_CLOSED));
 }

@@ -72,10 +72,8 @@ struct zset_name_range {
 /* Negative ranks count from the end; what is outside is cut off. */
 struct zset_span zset_span_of_ranks(const struct zset *z, int64_t start, int64_t stop);
 struct zset_span zset_span_of_scores(const struct zset *z, const struct zset_score_range *range);
-/* Sensible where all scores are equal. Where they are not, a small set is searched from the end at
- * which the walk begins, as in Redis, and stops at the first name outside. */
-struct zset_span zset_span_of_names(const struct zset *z, const struct zset_name_range *range,
-                                    bool reverse);
+/* Sensible only where all scores are equal. */
+struct zset_span zset_span_of_names(const struct zset *z, const struct zset_name_range *range);
 /* What LIMIT leaves of a span that is walked in this direction; count < 0: all. */
 struct zset_span zset_span_limit(struct zset_span span, bool reverse, int64_t offset,
                                  int64_t count);

@@ -97,63 +97,11 @@ size_t zset_pack_count_below(const struct pack *p, double score, bool or_equal)
     return n;
 }
 
-/* ---- Names ---- */
-
-static bool above_min(struct bytes name, const struct zset_name_bound *min)
+size_t zset_pack_count_below_name(const struct pack *p, struct bytes name, bool or_equal)
 {
-    if (min->kind == ZSET_NAME_LEAST) return true;
-    if (min->kind == ZSET_NAME_GREATEST) return false;
-    int order = bytes_cmp(name, min->text);
-    return min->kind == ZSET_NAME_OPEN ? order > 0 : order >= 0;
-}
-
-static bool below_max(struct bytes name, const struct zset_name_bound *max)
-{
-    if (max->kind == ZSET_NAME_GREATEST) return true;
-    if (max->kind == ZSET_NAME_LEAST) return false;
-    int order = bytes_cmp(name, max->text);
-    return max->kind == ZSET_NAME_OPEN ? order < 0 : order <= 0;
-}
-
-/* A look at the bounds and the two ends that finds most empty ranges. */
-static bool may_hold(const struct pack *p, const struct zset_name_range *range)
-{
-    const struct zset_name_bound *min = &range->min, *max = &range->max;
-    struct zset_entry first, last;
-    size_t start = 0, end = p->bytes.len;
-    if (min->kind >= ZSET_NAME_CLOSED && max->kind >= ZSET_NAME_CLOSED &&
-        (!below_max(min->text, max) || !above_min(max->text, min)))
-        return false;
-    return zset_pack_next(p, &start, &first) && zset_pack_prev(p, &end, &last) &&
-           below_max(first.member, max) && above_min(last.member, min);
-}
-
-static struct zset_span forward_span(const struct pack *p, const struct zset_name_range *range)
-{
-    struct zset_span span = {0, 0};
     struct zset_entry e;
-    size_t at = 0;
-    bool inside = zset_pack_next(p, &at, &e);
-    for (; inside && !above_min(e.member, &range->min); span.start++)
-        inside = zset_pack_next(p, &at, &e);
-    for (; inside && below_max(e.member, &range->max); span.count++)
-        inside = zset_pack_next(p, &at, &e);
-    return span;
-}
-
-static struct zset_span reverse_span(const struct pack *p, const struct zset_name_range *range)
-{
-    size_t at = p->bytes.len, end = zset_pack_count(p), count = 0;
-    struct zset_entry e;
-    bool inside = zset_pack_prev(p, &at, &e);
-    for (; inside && !below_max(e.member, &range->max); end--) inside = zset_pack_prev(p, &at, &e);
-    for (; inside && above_min(e.member, &range->min); count++) inside = zset_pack_prev(p, &at, &e);
-    return (struct zset_span){end - count, count};
-}
-
-struct zset_span zset_pack_span_of_names(const struct pack *p, const struct zset_name_range *range,
-                                         bool reverse)
-{
-    if (!may_hold(p, range)) return (struct zset_span){0, 0};
-    return reverse ? reverse_span(p, range) : forward_span(p, range);
+    size_t at = 0, n = 0;
+    for (; zset_pack_next(p, &at, &e); n++)
+        if (bytes_cmp(e.member, name) >= (or_equal ? 1 : 0)) break;
+    return n;
 }

@@ -20,11 +20,9 @@ bool zset_pack_find(const struct pack *p, struct bytes member, size_t *ret_at, s
 /* The member must not be there, and may not be bytes of the pack. */
 void zset_pack_insert(struct pack *p, struct bytes member, double score);
 void zset_pack_remove(struct pack *p, size_t at);
-/* How many pairs at the start have a score below the bound (or_equal: or equal). */
+/* How many pairs at the start have a score, or a member, below the bound (or_equal: or equal). */
 size_t zset_pack_count_below(const struct pack *p, double score, bool or_equal);
-/* See zset_span_of_names. */
-struct zset_span zset_pack_span_of_names(const struct pack *p, const struct zset_name_range *range,
-                                         bool reverse);
+size_t zset_pack_count_below_name(const struct pack *p, struct bytes name, bool or_equal);
 static inline size_t zset_pack_count(const struct pack *p)
 {
     return p->count / 2;
