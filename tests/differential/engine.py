@@ -183,13 +183,12 @@ class Runner:
             for side in self.sides:
                 side.reopen(step.conn)
         elif step.kind == "send":
-            self.sent[step.conn] = self.sent.get(step.conn, 0) + 1
+            self.sent.setdefault(step.conn, []).append(step)
             for side in self.sides:
                 side.conn(step.conn).send(encode(step.args))
         elif step.kind == "recv" and self.sent.get(step.conn):
-            self.sent[step.conn] -= 1
             redis, leat = (side.read_one(step.conn) for side in self.sides)
-            if not self._same(step, redis, leat):
+            if not self._same(self.sent[step.conn].pop(0), redis, leat):
                 return Mismatch(index, step, redis[0], leat[0])
         elif step.kind == "cmd":
             return self._run_dynamic(index, step)

@@ -101,18 +101,56 @@ def _shortest_double(name, args, redis, leat):
     return name.startswith((b"Z", b"BZ")) and _same_but_digits(redis, leat)
 
 
-def _command_info(name, args, redis, leat):
-    """ZRANK and ZREVRANK take one more argument since 7.2; all else about them is the same."""
-    if name != b"COMMAND" or _sub(args) != b"INFO" or redis[0] != leat[0]:
-        return False
+# Command -> what 7.2 changed about it: (field of COMMAND INFO, 7.0's, 7.2's).
+LATER_INFO = {
+    b"zrank": [("arity", b"3", b"-3")],
+    b"zrevrank": [("arity", b"3", b"-3")],
+    b"publish": [("flags", None, b"may_replicate")],
+    b"wait": [("flags", b"noscript", b"blocking"), ("categories", None, b"@blocking")],
+}
 
-    def fields(reply):
-        return [[list(f) for f in entry[1][:7]] for entry in reply[1]]
-    theirs, ours = fields(redis), fields(leat)
-    for entry in theirs:
-        if entry[0][1] in (b"zrank", b"zrevrank") and entry[1][1] == b"3":
-            entry[1][1] = b"-3"
-    return theirs == ours
+
+def _command_info(name, args, redis, leat):
+    """What 7.2 changed, and nothing else."""
+    if name != b"COMMAND" or _sub(args) != b"INFO" or redis[0] != leat[0] or len(redis[1]) != len(leat[1]):
+        return False
+    for theirs, ours in zip(redis[1], leat[1]):
+        if theirs[1] is None or ours[1] is None:
+            if theirs != ours:
+                return False
+            continue
+        changed = LATER_INFO.get(theirs[1][0][1], [])
+        for at, field in enumerate(("name", "arity", "flags", "first", "last", "step", "categories")):
+            want, got = theirs[1][at][1], ours[1][at][1]
+            if isinstance(want, list):
+                want, got = ({item[1] for item in side} for side in (want, got))
+            for where, old, new in changed:
+                if where == field:
+                    want = want - {old} | {new} if isinstance(want, set) else new
+            if want != got:
+                return False
+    return True
+
+
+def _getkeys_arity(name, args, redis, leat):
+    """COMMAND GETKEYS of a command without arguments: an error either way."""
+    return (name == b"COMMAND" and _sub(args) in (b"GETKEYS", b"GETKEYSANDFLAGS") and len(args) == 3
+            and redis[0] == b"-" and b"wrong number of arguments for 'command|getkeys" in redis[1])
+
+
+def _notify_new(name, args, redis, leat):
+    """CONFIG GET notify-keyspace-events of `KEAn`: 7.0 keeps the n to itself."""
+    if name != b"CONFIG" or _sub(args) != b"GET" or redis[0] != leat[0] or len(redis[1]) != 2:
+        return False
+    (key, theirs), (same, ours) = redis[1], leat[1]
+    return (key == same == (b"$", b"notify-keyspace-events") and b"n" in ours[1] and b"n" not in theirs[1]
+            and ours[1].replace(b"n", b"") == theirs[1])
+
+
+def _config_number(name, args, redis, leat):
+    """7.0 takes an empty string for the number 0."""
+    return (name == b"CONFIG" and _sub(args) == b"SET" and bytes(args[3]) == b"" and redis == (b"+", b"OK")
+            and leat[0] == b"-" and leat[1].startswith(b"ERR CONFIG SET failed"))
 
 
 def _hello_noauth(name, args, redis, leat):
@@ -142,7 +180,10 @@ EXCEPTIONS = [
     Exception_("client-id", "connection ids are counted by each server", _client_id),
     Exception_("rank-withscore", "ZRANK and ZREVRANK have WITHSCORE since 7.2 (tests/written)",
                _later_arity),
-    Exception_("rank-arity", "so COMMAND INFO gives them an arity of -3", _command_info),
+    Exception_("command-info", "7.2 changed the arity or flags of a few commands (LATER_INFO)", _command_info),
+    Exception_("getkeys-arity", "since 7.2 COMMAND GETKEYS takes a command without arguments", _getkeys_arity),
+    Exception_("notify-new", "7.0 does not show the event class n beside A, 7.2 does", _notify_new),
+    Exception_("config-number", "an empty string is no number", _config_number),
     Exception_("hello-noauth", "7.2 words the advice differently", _hello_noauth),
     Exception_("config-fixed", "these settings are fixed at the start, or have but one value", _config_fixed),
     Exception_("later-subcommand", "CLIENT SETINFO and NO-TOUCH came with 7.2 (tests/written)",

@@ -21,11 +21,11 @@ def draw(gen, grammar, broken=0.12):
 
 
 def settle(step):
-    """The step, and behind one that may set an expiry in the past a look at the key: when a key that
-    nobody looks at goes is each server's own business."""
+    """The step, and behind one that may set an expiry in the past a write to the key that changes
+    nothing: when a key that nobody writes to goes is each server's own business."""
     options = {bytes(a).upper() for a in step.args}
     if len(step.args) > 1 and options & {b"EXAT", b"PXAT", b"EXPIREAT", b"PEXPIREAT"}:
-        return [step, command(step.conn, "GET", step.args[1])]
+        return [step, command(step.conn, "SETRANGE", step.args[1], "0", "")]
     return [step]
 
 

@@ -58,7 +58,7 @@ def flipped(gen, length):
     for _ in range(max(length // 15, 6)):
         data = bytearray()
         for _ in range(gen.rng.randint(1, 4)):
-            data += encode(gen.pick([["PING"], ["ECHO", "hello"], ["SET", "k", gen.text()], ["GET", "k"],
+            data += encode(gen.pick([["PING"], ["ECHO", "hallo"], ["SET", "k", gen.member()], ["GET", "k"],
                                      ["MGET", "k", "k2"], ["ECHO", "x" * gen.rng.randint(0, 2000)]]))
         for _ in range(gen.rng.randint(1, 2)):
             at = gen.rng.randrange(len(data) or 1)
