@@ -204,7 +204,7 @@ static void bzmpop(struct call *c)
 {
     struct mpop o;
     int64_t timeout_ms;
-    if (!parse_timeout(c, c->argv[1], &timeout_ms) || !parse_mpop(c, 2, &o)) return;
+    if (!parse_mpop(c, 2, &o) || !parse_timeout(c, c->argv[1], &timeout_ms)) return;
     if (pop_many(c, &o) == NONE) wait_for(c, o.keys, o.key_count, timeout_ms);
 }
 
