@@ -174,11 +174,6 @@ struct leat_client {
     bool paused;
 };
 
-struct source {
-    struct source_options options;
-    bool paused, freed;
-};
-
 static struct world {
     struct event_base *base;
     struct rng rng;
@@ -191,8 +186,6 @@ static struct world {
     size_t data_count;
     uint64_t serial;
     uint64_t executed; /* commands of unbroken links */
-    struct source *sources[8];
-    size_t source_count;
     const char *break_prefix;
     unsigned break_every;
     bool down;
@@ -720,56 +713,6 @@ void leat_client_resume(struct leat_client *c)
     c->paused = false;
 }
 
-/* ---- Sources ---- */
-
-struct source *source_new(struct event_base *base, const struct source_options *options)
-{
-    struct source *s = mem_calloc(sizeof(*s));
-    s->options = *options;
-    must(world.source_count < 8);
-    world.sources[world.source_count++] = s;
-    return s;
-}
-
-/* Kept until fake_fini, so that a use after this is seen. */
-void source_free(struct source *s)
-{
-    if (s != NULL) s->freed = true;
-}
-
-void source_pause(struct source *s)
-{
-    must(!s->paused && !s->freed);
-    s->paused = true;
-}
-
-void source_resume(struct source *s)
-{
-    must(s->paused && !s->freed);
-    s->paused = false;
-}
-
-void source_status(const struct source *s, struct source_status *ret)
-{
-    *ret = (struct source_status){.state = SOURCE_CONNECTED, .url = s->options.url};
-}
-
-struct source *fake_source(size_t index)
-{
-    return index < world.source_count ? world.sources[index] : NULL;
-}
-
-bool fake_source_paused(const struct source *s)
-{
-    return s->paused;
-}
-
-void fake_source_event(struct source *s, const char *data)
-{
-    must(!s->freed);
-    s->options.on_event(s->options.arg, BYTES(""), BYTES("message"), bytes_of(data));
-}
-
 /* ---- Settings and life ---- */
 
 int64_t fake_now_ms(void)
@@ -812,9 +755,6 @@ void fake_fini(void)
     for (size_t i = 0; i < world.client_count; i++) must(world.clients[i] == NULL);
     for (size_t i = 0; i < world.link_count; i++) link_free(world.links[i]);
     while (world.data_count > 0) drop(world.data[0].key, world.data[0].field);
-    for (size_t i = 0; i < world.source_count; i++) {
-        must(world.sources[i]->freed);
-        mem_free(world.sources[i]);
-    }
+    fake_sources_fini();
     for (size_t i = 0; i < world.published_count; i++) mem_free(world.published[i]);
 }

@@ -1,12 +1,12 @@
 /* A world in memory for the runner's tests: a broker, connections to it whose every step is taken
- * by the test (and which can break at any of them), and sources fed by hand. It stands in for
- * libleat and for source.c, so that the order of everything is the test's, by a seeded choice. */
+ * by the test (and which can break at any of them), and sources fed by hand (source_fake.h). It
+ * stands in for libleat, so that the order of everything is the test's, by a seeded choice. */
 #ifndef LEAT_FLOW_RUNNER_FAKE_H
 #define LEAT_FLOW_RUNNER_FAKE_H
 
 #include "base/bytes.h"
 #include "base/rand.h"
-#include "flow/flow.h"
+#include "flow/source_fake.h"
 
 /* Empties the world. */
 void fake_init(struct event_base *base, uint64_t seed);
@@ -42,12 +42,5 @@ size_t fake_keys(void);
 size_t fake_publish(const char *channel, const char *message);
 /* Messages published by anyone on channels beginning with this. */
 uint64_t fake_published(const char *channel_prefix);
-
-/* ---- The sources ---- */
-
-/* The source that was created i-th, or NULL. */
-struct source *fake_source(size_t index);
-bool fake_source_paused(const struct source *s);
-void fake_source_event(struct source *s, const char *data);
 
 #endif
