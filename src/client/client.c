@@ -189,8 +189,6 @@ void client_take_reply(struct leat_client *c, const struct resp_reply *reply)
 static void append(struct leat_client *c, const struct bytes *argv, size_t argc, struct pending p)
 {
     struct resp_writer w = {&c->out, 2};
-    /* From here on the peer has something to answer. */
-    if (c->queue.count == 0 && c->phase == PHASE_READY) c->heard_ms = client_now_ms();
     resp_command(&w, argv, argc);
     push_pending(c, p);
     if (c->phase == PHASE_READY) client_wake(c);
@@ -208,6 +206,8 @@ static int command(struct leat_client *c, const struct bytes *argv, size_t argc,
     if (c->closed || c->phase == PHASE_GONE) return -ENOTCONN;
     if (leat_client_pending(c) >= c->pending_max) return -ENOBUFS;
     if (c->out.len - c->written >= OUT_BYTES_MAX) return -ENOBUFS;
+    /* What went before is no sign of anything: only now has the peer something to answer. */
+    if (c->queue.count == 0) c->heard_ms = client_now_ms();
     append(c, argv, argc, (struct pending){fn, arg, command_patience_ms(argv, argc), false});
     return 0;
 }

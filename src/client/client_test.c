@@ -406,6 +406,8 @@ static void test_idle_peer_that_answers(void **state)
     run_for(f.base, 700);
     assert_int_equal(f.states[LEAT_WAITING], 0);
     assert_true(f.peer.seen.len >= 3 * strlen("PING; "));
+    run_for(f.base, 20);
+    assert_int_equal(leat_client_pending(f.c), 0);
     end(&f);
 }
 
