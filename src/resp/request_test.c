@@ -184,7 +184,7 @@ static const struct mistake mistakes[] = {
     MISTAKE("*1\r\n$\r\n", 6, "Protocol error: invalid bulk length"),
     MISTAKE("*1\r\n$abc\r\n", 9, "Protocol error: invalid bulk length"),
     MISTAKE("*1\r\n$0004\r\n", 10, "Protocol error: invalid bulk length"),
-    MISTAKE("*1\r\n$04\r\nPING\r\n", 8, "Protocol error: invalid bulk length"),
+    MISTAKE("*2\r\n$1\r\na\r\n$04\r\nPING\r\n", 15, "Protocol error: invalid bulk length"),
     MISTAKE("*1\r\n$536870913\r\n", 15, "Protocol error: invalid bulk length"),
     MISTAKE("*1\r\n$99999999999999999999\r\n", 26, "Protocol error: invalid bulk length"),
     MISTAKE("*2\r\n$1\r\na\r\n$x\r\n", 14, "Protocol error: invalid bulk length"),
