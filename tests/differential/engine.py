@@ -1,5 +1,7 @@
 """Runs one sequence on both servers and finds the first step at which they part."""
 
+import re
+import select
 import socket
 import time
 
@@ -54,6 +56,16 @@ class Side:
         for conn in self.conns.values():
             conn.close()
         self.conns.clear()
+
+    def wait_until_seen(self, waiting):
+        """Until the server has taken in what was sent on each of these connections: it has answered,
+        or is known to keep the client waiting."""
+        until = time.monotonic() + TOKEN_SECONDS
+        while time.monotonic() < until:
+            answered = select.select([self.conn(n).sock for n in waiting], [], [], 0)[0]
+            info = self.conn("reset").call("INFO", "clients")[1]
+            if len(answered) + int(re.search(rb"blocked_clients:(\d+)", info).group(1)) >= len(waiting):
+                return
 
     def read_one(self, number):
         try:
@@ -186,6 +198,7 @@ class Runner:
             self.sent.setdefault(step.conn, []).append(step)
             for side in self.sides:
                 side.conn(step.conn).send(encode(step.args))
+                side.wait_until_seen([n for n, waiting in self.sent.items() if waiting])
         elif step.kind == "recv" and self.sent.get(step.conn):
             redis, leat = (side.read_one(step.conn) for side in self.sides)
             if not self._same(self.sent[step.conn].pop(0), redis, leat):

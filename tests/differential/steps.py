@@ -176,16 +176,21 @@ def lexical(name, args):
     return name.endswith((b"BYLEX", b"LEXCOUNT")) or any(a.upper() == b"BYLEX" for a in args)
 
 
+def renamed(arg, old, new):
+    """A key of one kind as the same of another."""
+    found = re.fullmatch(rb"(\w+:)?([a-z])([0-9])", arg)
+    return (found.group(1) or b"") + new + found.group(3) if found and found.group(2) == old else arg
+
+
 def tame(args):
     """Takes the edge off what would hang the run or make it depend on the clock: draws of billions,
     waits without end, and keys that run out within a sequence. And ranges by name are only asked of
-    the keys l1 to l4, whose members all have the score 0: of others their result is unspecified."""
+    the keys y1 to y4, whose members all have the score 0: of others their result is unspecified."""
     name = args[0].upper()
     if lexical(name, args):
-        args = [b"l" + a[1:] if re.fullmatch(rb"z[0-9]", a) else a for a in args]
-    elif any(re.fullmatch(rb"l[0-9]", a) for a in args) and not (
-            name in (b"ZADD", b"ZREM") and set(args[2::2] if name == b"ZADD" else ()) <= {b"0"}):
-        args = [b"z" + a[1:] if re.fullmatch(rb"l[0-9]", a) else a for a in args]
+        args = [renamed(a, b"z", b"y") for a in args]
+    elif name not in (b"DEL", b"ZREM") and not (name == b"ZADD" and set(args[2::2]) <= {b"0"}):
+        args = [renamed(a, b"y", b"z") for a in args]
     for at, arg in enumerate(args[1:], 1):
         number = whole(arg)
         before = args[at - 1].upper()

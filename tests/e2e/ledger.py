@@ -98,7 +98,7 @@ def state_of(conn, mark):
         elif kind == b"set":
             value = sorted(v for _, v in value)
         elif kind == b"zset":
-            value = [v for _, v in value]
+            value = [float(v) if at % 2 else v for at, (_, v) in enumerate(value)]
         found[key] = (kind, value, int(conn.call("TTL", key)[1]) >= 0)
     return found
 

@@ -75,7 +75,7 @@ def count_domains(path):
     """Changes per domain that a reader of Server-Sent Events dispatches: data lines up to a blank
     line; what has no blank line behind it does not count."""
     counts, data = collections.Counter(), []
-    for line in open_text(path).split(b"\n"):
+    for line in open_text(path).split(b"\n")[:-1]:  # (behind the last line feed nothing has begun)
         line = line.rstrip(b"\r")
         if line.startswith(b"data:"):
             data.append(line[5:])
