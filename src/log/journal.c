@@ -346,6 +346,7 @@ static void hand_over(struct journal *j)
         j->spares--;
     } else {
         j->gather = mem_calloc(sizeof(*j->gather));
+        buf_reserve(&j->gather->bytes, u->bytes.len < SPARE_UNIT_BYTES ? u->bytes.len : 64);
     }
     j->gather->next = NULL;
 }

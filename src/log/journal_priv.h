@@ -26,8 +26,8 @@ enum {
     EVERYSEC_MS = 1000,
     PREPARE_RETRY_MS = 200, /* after a failure, the disk full, say */
     SEGMENT_BYTES_DEFAULT = 64 << 20,
-    SEGMENT_BYTES_FIRST = 2 << 20, /* small, so that a start is quick; the next are larger */
-    SEGMENT_GROWTH = 4,
+    SEGMENT_BYTES_FIRST = 4 << 20, /* a first start is quick, a small journal stays small */
+    SEGMENT_GROWTH = 2,
     UNSYNCED_BYTES_DEFAULT = 64 << 20,
     RESERVE_BYTES_MAX = 1 << 20,
     SPARE_UNITS_MAX = 4,
@@ -143,6 +143,8 @@ struct segment *room_take_segment(struct journal *j, uint64_t room);
 /* --- prepare.c --- */
 
 void *preparer_main(void *journal);
+/* Is the current segment so far used that another should be ready, and is none? */
+bool prepare_is_due(const struct journal *j);
 /* Would an attempt to make a segment of so much room be in vain, as the one just now was? */
 bool prepare_is_hopeless(const struct journal *j, uint64_t room);
 /* Makes the first segment of a new journal, in the caller's thread. */

@@ -1,5 +1,5 @@
-/* The preparer: a thread that keeps one segment ready behind the current one, so that neither the
- * writer nor admission waits for the making of files. */
+/* The preparer: a thread that has the next segment ready when the current one is half full, so that
+ * neither the writer nor admission waits for the making of files. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,7 +33,7 @@ static int prepare_one(struct journal *j, uint64_t size, uint64_t size_min, bool
     int r;
     for (;;) {
         r = segment_prepare(j->files, j->dir, &plan, ret);
-        if (r != -ENOSPC || plan.size / 2 < size_min) return r;
+        if ((r != -ENOSPC && r != -EDQUOT) || plan.size / 2 < size_min) return r;
         plan.size = round_up(plan.size / 2, SEGMENT_HEADER);
     }
 }
@@ -114,14 +114,19 @@ static void wait_for_retry(struct journal *j, int64_t until_ms)
     pthread_cond_timedwait(&j->want, &j->lock, &at);
 }
 
+bool prepare_is_due(const struct journal *j)
+{
+    const struct segment *s = j->current;
+    return j->prepared.first == NULL && s->size - s->used < s->size / 2;
+}
+
 void *preparer_main(void *journal)
 {
     struct journal *j = journal;
     pthread_mutex_lock(&j->lock);
     while (!atomic_load(&j->stop_preparing)) {
         if (j->unused.first != NULL) delete_unused(j);
-        else if (j->prepared.first != NULL && j->need_bytes == 0)
-            pthread_cond_wait(&j->want, &j->lock);
+        else if (j->need_bytes == 0 && !prepare_is_due(j)) pthread_cond_wait(&j->want, &j->lock);
         else if (prepare_is_hopeless(j, j->need_bytes)) wait_for_retry(j, j->prepare_retry_ms);
         else prepare_next(j);
     }

@@ -123,10 +123,7 @@ struct segment *room_take_segment(struct journal *j, uint64_t room)
     for (bool asked = false;; asked = true) {
         struct segment *s;
         while ((s = segment_list_pop(&j->prepared)) != NULL) {
-            if (SEGMENT_HEADER + room <= s->size) {
-                pthread_cond_signal(&j->want); /* time to make another */
-                return s;
-            }
+            if (SEGMENT_HEADER + room <= s->size) return s;
             segment_list_push(&j->unused, s);
         }
         if (atomic_load(&j->failed) || (asked && j->prepare_error != 0)) return NULL;

@@ -82,10 +82,11 @@ static int fill(const struct file_layer *files, int fd, const struct segment_pla
     if (r < 0 && r != -EOPNOTSUPP && r != -ENOSYS) return r;
     bool reserved = r == 0;
 
-    for (uint64_t at = 0; at < plan->size && (plan->zero || !reserved);) {
+    uint64_t end = plan->zero || !reserved ? plan->size : 0;
+    for (uint64_t at = 0; at < end;) {
         if (is_set(plan->stop)) return -ECANCELED;
         if (reserved && is_set(plan->hurry)) break;
-        uint64_t step = plan->size - at < ZERO_STEP ? plan->size - at : ZERO_STEP;
+        uint64_t step = end - at < ZERO_STEP ? end - at : ZERO_STEP;
         r = file_write_zeros(files, fd, at, step);
         if (r == 0) r = files->fdatasync(files->ctx, fd);
         if (r < 0) return r;

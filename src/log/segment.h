@@ -33,7 +33,7 @@ int segment_open(const struct file_layer *files, const char *dir, uint64_t numbe
 struct segment_plan {
     uint64_t number;
     uint64_t size;
-    bool zero;                /* write zeros, so that later syncs have no metadata to change */
+    bool zero;                /* write zeros: then later syncs have no metadata to change */
     const atomic_bool *hurry; /* becomes true: leave the zeros, the space is set aside */
     const atomic_bool *stop;  /* becomes true: give up with -ECANCELED */
 };

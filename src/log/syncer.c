@@ -20,7 +20,8 @@ static int64_t sync_due_ms(const struct journal *j)
  * under `no` nothing is claimed before the end. */
 static int64_t marker_due_ms(const struct journal *j)
 {
-    if (j->marked || j->writing || writer_needs_sync(j)) return 0;
+    bool has_place = j->current->size - j->current->used >= BATCH_HEADER;
+    if (j->marked || j->writing || writer_needs_sync(j) || !has_place) return 0;
     if (j->stopping) return 1;
     return j->sync == JOURNAL_SYNC_NO ? 0 : j->last_write_ms + IDLE_MARKER_MS;
 }

@@ -121,7 +121,7 @@ static bool begin_batch(struct journal *j, struct batch *b)
 {
     uint64_t least = batch_size(j->pending_first != NULL ? j->pending_first->bytes.len : 0);
     bool rolled = false;
-    /* A marker always has its place: fits() has kept it free. */
+    /* A marker has its place: the syncer looks, and fits() keeps it free. */
     if (j->pending_first != NULL && !fits(j->current, least)) {
         if (!roll(j, least)) return false;
         rolled = true;
@@ -135,6 +135,7 @@ static bool begin_batch(struct journal *j, struct batch *b)
     b->header.durable_upto = atomic_load(&j->synced);
     j->current->used += batch_size(b->header.length);
     must(j->current->used <= j->current->size);
+    if (prepare_is_due(j)) pthread_cond_signal(&j->want);
     return true;
 }
 
