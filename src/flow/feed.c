@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "flow/dedupe.h"
+#include "flow/http_stream.h"
 #include "flow/json.h"
 #include "flow/malformed.h"
 #include "flow/publisher.h"
@@ -32,13 +33,14 @@ struct feed {
     struct dedupe *dedupe; /* NULL: none */
     bool parse;            /* some rule, or dedupe, looks inside the events */
     char *barrier_channel;
+    char *shown_url; /* without a password */
     struct slot *slots;
     size_t slot_count;
     struct feed_mark sent;
     struct feed_mark barrier; /* the last one published */
     int64_t barrier_ms;
     size_t ahead_max;
-    bool started, open, held;
+    bool started, open, held, halted;
     uint64_t duplicates, skipped;
     struct malformed malformed;
 };
@@ -96,7 +98,7 @@ static bool is_ahead(const struct feed *f)
 
 static void update_hold(struct feed *f)
 {
-    bool hold = !f->open || is_ahead(f);
+    bool hold = !f->open || f->halted || is_ahead(f);
     if (f->source == NULL || hold == f->held) return;
     f->held = hold;
     if (hold) source_pause(f->source);
@@ -119,8 +121,7 @@ static void note_malformed(struct feed *f, const char *why, struct bytes event)
 
 static void publish(struct feed *f, const struct flow_publish *rule, struct bytes message)
 {
-    const char *channel = flow_topic_of(f->options.flow, rule->topic)->channel;
-    publisher_send(f->publisher, channel, message, false);
+    publisher_send(f->publisher, rule->channel, message, false);
     f->sent.bytes += message.len;
 }
 
@@ -284,7 +285,7 @@ static void update_open(struct feed *f)
     for (size_t i = 0; i < f->slot_count; i++) open &= f->slots[i].ready;
     f->open = open;
     publisher_set_open(f->publisher, open);
-    if (open && f->source == NULL) f->source = make_source(f);
+    if (open && f->source == NULL && !f->halted) f->source = make_source(f);
     update_hold(f);
 }
 
@@ -318,6 +319,20 @@ void feed_tick(struct feed *f, int64_t now_ms)
     update_hold(f);
 }
 
+void feed_halt(struct feed *f)
+{
+    f->halted = true;
+    update_hold(f);
+    send_barrier(f);
+}
+
+bool feed_is_done(const struct feed *f)
+{
+    struct publisher_status publisher;
+    publisher_status(f->publisher, &publisher);
+    return publisher.waiting == 0 && slowest(f).events == f->sent.events;
+}
+
 /* ---- Life ---- */
 
 static bool looks_inside(const struct flow_source *spec)
@@ -340,6 +355,8 @@ struct feed *feed_new(const struct feed_options *options)
     f->ahead_max = max == 0 ? AHEAD_EVENTS_MAX : max;
     snprintf(channel, sizeof(channel), "leat:barrier:%s:%s", options->run, id);
     f->barrier_channel = mem_strdup(channel);
+    f->shown_url = mem_strdup(options->spec->url);
+    http_url_redact(options->spec->url, f->shown_url);
     if (options->spec->dedupe != NULL) f->dedupe = dedupe_new((size_t)options->spec->dedupe_window);
     snprintf(name, sizeof(name), "leat-source-%s", id);
     f->publisher = publisher_new(options->runner, name, on_progress, f);
@@ -355,6 +372,7 @@ void feed_free(struct feed *f)
     publisher_free(f->publisher);
     dedupe_free(f->dedupe);
     mem_free(f->barrier_channel);
+    mem_free(f->shown_url);
     mem_free(f->slots);
     mem_free(f);
 }
@@ -365,7 +383,7 @@ void feed_get_status(const struct feed *f, struct flow_source_status *ret)
     publisher_status(f->publisher, &publisher);
     *ret = (struct flow_source_status){
         .id = f->options.spec->item.id,
-        .source = {.state = SOURCE_CONNECTING, .url = f->options.spec->url},
+        .source = {.state = SOURCE_CONNECTING, .url = f->shown_url},
         .published = publisher.published,
         .republished = publisher.republished,
         .publish_errors = publisher.errors,
@@ -376,7 +394,7 @@ void feed_get_status(const struct feed *f, struct flow_source_status *ret)
         .last_malformed = malformed_last(&f->malformed),
         .ahead = f->sent.events - slowest(f).events,
         .waiting_for_views = !f->open,
-        .held_back = f->held && f->open,
+        .held_back = f->held && f->open && !f->halted,
     };
     if (f->source != NULL) source_status(f->source, &ret->source);
 }

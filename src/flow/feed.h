@@ -25,7 +25,6 @@ struct feed_mark {
 };
 
 struct feed_options {
-    const struct flow *flow;
     const struct flow_source *spec;
     const struct flow_runner_options *runner;
     struct json_parser *json; /* shared */
@@ -46,6 +45,10 @@ void feed_report(struct feed *f, size_t slot, struct feed_mark mark);
 bool feed_mark_parse(struct bytes text, struct feed_mark *ret);
 /* Once in a while (100 ms): barriers behind the last events, and again when one was lost. */
 void feed_tick(struct feed *f, int64_t now_ms);
+/* Reads no more from its source. */
+void feed_halt(struct feed *f);
+/* All that was published is acknowledged, and written by all views. */
+bool feed_is_done(const struct feed *f);
 void feed_get_status(const struct feed *f, struct flow_source_status *ret);
 
 #endif

@@ -264,9 +264,16 @@ static const char *process_getenv(const char *name)
     return getenv(name);
 }
 
-/* Gives each view its id and its topic's channel. */
-static void complete_views(struct flow *f)
+/* Looks up the channels of topics, and gives each view its id. */
+static void complete(struct flow *f)
 {
+    for (size_t i = 0; i < f->sources.count; i++) {
+        const struct schema_items *rules = &flow_source_at(f, i)->publish;
+        for (size_t j = 0; j < rules->count; j++) {
+            struct flow_publish *rule = (struct flow_publish *)rules->items + j;
+            rule->channel = flow_topic_of(f, rule->topic)->channel;
+        }
+    }
     struct flow_view_item *views = f->views.items;
     for (size_t i = 0; i < f->views.count; i++) {
         views[i].view.id = views[i].item.id;
@@ -291,7 +298,7 @@ int flow_load_text(const char *name, struct bytes text, interpolate_getenv geten
         flow_free(f);
         return -1;
     }
-    complete_views(f);
+    complete(f);
     *ret_flow = f;
     return 0;
 }

@@ -8,9 +8,10 @@
 
 struct flow_publish {
     struct schema_item item;
-    const char *topic; /* id */
-    const char *field; /* this field's text; NULL: the whole event */
-    const char *each;  /* one message per element of this list; NULL: one message */
+    const char *topic;   /* id */
+    const char *channel; /* the topic's */
+    const char *field;   /* this field's text; NULL: the whole event */
+    const char *each;    /* one message per element of this list; NULL: one message */
 };
 
 enum flow_simulate { FLOW_SIMULATE_NONE, FLOW_SIMULATE_WIKI };

@@ -69,6 +69,9 @@ struct flow_runner_options {
 struct flow_runner *flow_runner_new(const struct flow *f,
                                     const struct flow_runner_options *options);
 void flow_runner_free(struct flow_runner *r);
+/* For an orderly end: reads no more from the sources, and runs the event loop until all that was
+ * published is counted; false when that takes longer. Not from within the loop. */
+bool flow_runner_drain(struct flow_runner *r, int timeout_ms);
 
 /* Texts are borrowed until the next turn of the event loop. */
 struct flow_source_status {

@@ -10,6 +10,7 @@
 #include "base/rand.h"
 #include "flow/feed.h"
 #include "flow/json.h"
+#include "flow/runner_log.h"
 #include "flow/view.h"
 
 enum { TICK_MS = 100 };
@@ -45,8 +46,10 @@ struct flow_runner {
     struct event *tick;
     char run[33];
     struct feed **feeds;
+    struct runner_log *feed_logs;
     size_t feed_count;
     struct view **views;
+    struct runner_log *view_logs;
     size_t view_count;
 };
 
@@ -60,7 +63,8 @@ int64_t flow_now_ms(const struct flow_runner_options *options)
 
 /* ---- Ticks ---- */
 
-static void update_gauges(const struct flow_runner *r)
+/* Brings gauges and log up to date. */
+static void report(const struct flow_runner *r, int64_t now_ms)
 {
     int64_t ahead = 0, held = 0;
     for (size_t i = 0; i < r->feed_count; i++) {
@@ -68,6 +72,12 @@ static void update_gauges(const struct flow_runner *r)
         feed_get_status(r->feeds[i], &status);
         ahead += (int64_t)status.ahead;
         held += status.held_back;
+        runner_log_source(&r->feed_logs[i], &status, now_ms);
+    }
+    for (size_t i = 0; i < r->view_count; i++) {
+        struct flow_view_status status;
+        view_get_status(r->views[i], &status);
+        runner_log_view(&r->view_logs[i], &status, now_ms);
     }
     metric_set(&flow_metrics.ahead, ahead);
     metric_set(&flow_metrics.held_back, held);
@@ -79,7 +89,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     int64_t now_ms = flow_now_ms(&r->options);
     for (size_t i = 0; i < r->feed_count; i++) feed_tick(r->feeds[i], now_ms);
     for (size_t i = 0; i < r->view_count; i++) view_tick(r->views[i], now_ms);
-    update_gauges(r);
+    report(r, now_ms);
 }
 
 /* ---- Life ---- */
@@ -110,9 +120,9 @@ static bool publishes_to(const struct flow_source *source, const char *topic)
 static int make_feeds(struct flow_runner *r)
 {
     r->feeds = mem_calloc((r->flow->sources.count + 1) * sizeof(struct feed *));
+    r->feed_logs = mem_calloc((r->flow->sources.count + 1) * sizeof(struct runner_log));
     for (size_t i = 0; i < r->flow->sources.count; i++) {
-        struct feed *feed = feed_new(&(struct feed_options){.flow = r->flow,
-                                                            .spec = flow_source_at(r->flow, i),
+        struct feed *feed = feed_new(&(struct feed_options){.spec = flow_source_at(r->flow, i),
                                                             .runner = &r->options,
                                                             .json = r->json,
                                                             .run = r->run});
@@ -125,6 +135,7 @@ static int make_feeds(struct flow_runner *r)
 static int make_views(struct flow_runner *r)
 {
     r->views = mem_calloc((r->flow->views.count + 1) * sizeof(struct view *));
+    r->view_logs = mem_calloc((r->flow->views.count + 1) * sizeof(struct runner_log));
     for (size_t i = 0; i < r->flow->views.count; i++) {
         const struct flow_view *spec = flow_view_at(r->flow, i);
         struct view *view = view_new(&(struct view_options){
@@ -166,8 +177,37 @@ void flow_runner_free(struct flow_runner *r)
     for (size_t i = 0; i < r->view_count; i++) view_free(r->views[i]);
     mem_free(r->feeds);
     mem_free(r->views);
+    mem_free(r->feed_logs);
+    mem_free(r->view_logs);
     json_parser_free(r->json);
     mem_free(r);
+}
+
+/* ---- The end ---- */
+
+static bool is_done(const struct flow_runner *r)
+{
+    for (size_t i = 0; i < r->feed_count; i++)
+        if (!feed_is_done(r->feeds[i])) return false;
+    for (size_t i = 0; i < r->view_count; i++)
+        if (!view_is_done(r->views[i])) return false;
+    return true;
+}
+
+static int64_t steady_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+bool flow_runner_drain(struct flow_runner *r, int timeout_ms)
+{
+    int64_t end = steady_ms() + timeout_ms;
+    for (size_t i = 0; i < r->feed_count; i++) feed_halt(r->feeds[i]);
+    /* The tick ends each turn of the loop in a tenth of a second at most. */
+    while (!is_done(r) && steady_ms() < end) event_base_loop(r->options.base, EVLOOP_ONCE);
+    return is_done(r);
 }
 
 /* ---- Status ---- */

@@ -260,12 +260,28 @@ static void test_wrong_type(void **state)
     stop_runner();
 }
 
+static void test_drain(void **state)
+{
+    start_runner(100000, false);
+    for (int i = 0; i < 5000; i++) fake_source_event(fake_source(0), "{\"d\":\"a\"}");
+    assert_true(flow_runner_drain(runner, 20000));
+    assert_true(fake_source_paused(fake_source(0)));
+    assert_int_equal(hash_sum("ev"), 5000);
+    /* Nothing more can be counted, and it gives up. */
+    do_command("CLIENT PAUSE 300 ALL", NULL);
+    fake_source_event(fake_source(0), "{\"d\":\"a\"}");
+    assert_false(flow_runner_drain(runner, 50));
+    assert_true(flow_runner_drain(runner, 20000));
+    assert_int_equal(hash_sum("ev"), 5001);
+    stop_runner();
+}
+
 static int run_all(const char *which)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts),     cmocka_unit_test(test_exact),
         cmocka_unit_test(test_republish),  cmocka_unit_test(test_subscription),
-        cmocka_unit_test(test_wrong_type),
+        cmocka_unit_test(test_wrong_type), cmocka_unit_test(test_drain),
     };
     if (!open_look()) {
         print_error("no connection to %s\n", which);

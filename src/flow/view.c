@@ -256,6 +256,11 @@ void view_free(struct view *v)
     mem_free(v);
 }
 
+bool view_is_done(const struct view *v)
+{
+    return !writer_busy(v->writer) && writer_open_batch(v->writer)->count == 0;
+}
+
 void view_get_status(const struct view *v, struct flow_view_status *ret)
 {
     struct writer_status writer;

@@ -31,6 +31,8 @@ void view_follow(struct view *v, struct feed *feed);
 void view_start(struct view *v);
 /* Once in a while (100 ms), for what is due by the clock. */
 void view_tick(struct view *v, int64_t now_ms);
+/* All that was received is written. */
+bool view_is_done(const struct view *v);
 void view_get_status(const struct view *v, struct flow_view_status *ret);
 
 /* ---- For the types of views ---- */
