@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/must.h"
 
 struct lookup {
     atomic_int owners;
@@ -22,8 +23,9 @@ struct lookup {
     struct event *done;
     lookup_fn fn;
     void *arg;
-    struct addrinfo *found; /* written by the thread before done_fd */
+    struct addrinfo *found; /* the thread's until it is answered, as is the next */
     int error;              /* of getaddrinfo */
+    atomic_bool answered;
 };
 
 static const struct addrinfo any_stream = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
@@ -52,6 +54,7 @@ static void *look_up(void *arg)
     struct addrinfo hints = any_stream;
     l->error = getaddrinfo(l->host, l->port, &hints, &l->found);
     if (l->error != 0) l->found = NULL;
+    atomic_store(&l->answered, true);
     uint64_t one = 1;
     while (write(l->done_fd, &one, sizeof one) < 0) {
     }
@@ -62,6 +65,7 @@ static void *look_up(void *arg)
 static void on_done(evutil_socket_t fd, short what, void *arg)
 {
     struct lookup *l = arg;
+    must(atomic_load(&l->answered));
     struct addrinfo *found = l->found;
     lookup_fn fn = l->fn;
     void *fn_arg = l->arg;
