@@ -163,6 +163,22 @@ size_t num_format_double_17(char *out, double d)
     return (size_t)n;
 }
 
+/* The same for a number of few decimals, which most are: n / 10^k, rounded once, is what "n.k
+ * digits" reads back as, and below 10^15 there is no shorter text for it. 0 when it is none of
+ * these. */
+static int few_decimals(double d, char *digits, int *ret_exponent)
+{
+    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
+    for (int k = 1; k < (int)(sizeof powers / sizeof *powers) && d * powers[k] < 1e15; k++) {
+        int64_t n = (int64_t)(d * powers[k] + 0.5);
+        if ((double)n / powers[k] != d) continue;
+        int len = (int)num_format_i64(digits, n);
+        *ret_exponent = len - 1 - k;
+        return len;
+    }
+    return 0;
+}
+
 /* The fewest significant digits that read back as the same number, without point or exponent:
  * 15 are enough for most, 17 for all. Returns how many; *ret_exponent is that of the first. */
 static int shortest_digits(double d, char *digits, int *ret_exponent)
@@ -226,7 +242,8 @@ size_t num_format_double(char *out, double d)
         out[sign++] = '-';
         d = -d;
     }
-    int n = shortest_digits(d, digits, &exponent);
+    int n = few_decimals(d, digits, &exponent);
+    if (n == 0) n = shortest_digits(d, digits, &exponent);
     return sign + lay_out_digits(out + sign, digits, n, exponent);
 }
 
