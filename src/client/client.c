@@ -57,7 +57,7 @@ static struct leat_client *new_client(struct event_base *base, const struct leat
     c->ping_interval_ms = or_default(o->ping_interval_ms, 15000);
     c->backoff_min_ms = or_default(o->backoff_min_ms, 100);
     c->backoff_max_ms = or_default(o->backoff_max_ms, 10000);
-    c->pending_max = o->pending_max ? o->pending_max : 1024 * 1024;
+    c->pending_max = o->pending_max ? o->pending_max : (size_t)1024 * 1024;
     c->on_state = o->on_state;
     c->arg = o->arg;
     c->fd = -1;
@@ -70,7 +70,7 @@ static struct leat_client *new_client(struct event_base *base, const struct leat
 struct leat_client *leat_client_new(struct event_base *base, const struct leat_options *options,
                                     const char **ret_error)
 {
-    struct leat_url url;
+    struct leat_url url = {0};
     if (options->url != NULL) {
         if (leat_url_parse(options->url, &url, ret_error) != 0) return NULL;
     } else if (options->fd < 0) {

@@ -216,7 +216,7 @@ static void connect_unix(struct leat_client *c)
         failed_to_connect(c, strerror(ENAMETOOLONG));
         return;
     }
-    strcpy(to.sun_path, c->url.host);
+    memcpy(to.sun_path, c->url.host, strlen(c->url.host) + 1);
     int error = open_socket(c, AF_UNIX, (struct sockaddr *)&to, sizeof to);
     if (error != 0) failed_to_connect(c, strerror(error));
     else client_set_timer(c, c->connect_timeout_ms);

@@ -96,7 +96,7 @@ static int connect_unix(struct leat_sync *s, const struct leat_url *u)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     if (strlen(u->host) >= sizeof to.sun_path) return give_up(s, "connect", ENAMETOOLONG);
-    strcpy(to.sun_path, u->host);
+    memcpy(to.sun_path, u->host, strlen(u->host) + 1);
     return try_address(s, AF_UNIX, (struct sockaddr *)&to, sizeof to);
 }
 

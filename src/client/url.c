@@ -95,7 +95,7 @@ static const char *parse_port(struct bytes text, struct leat_url *u)
 
 static const char *parse_host(struct bytes text, struct leat_url *u)
 {
-    struct bytes host = text, port = {NULL, 0};
+    struct bytes host, port = {NULL, 0};
     if (text.len > 0 && text.data[0] == '[') {
         host = (struct bytes){text.data + 1, text.len - 1};
         port = host;
