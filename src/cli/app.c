@@ -19,6 +19,8 @@
 #include "leat/leat.h"
 #include "server/server.h"
 
+enum { DRAIN_MS = 2000 }; /* at a clean stop: for the views to count what was published */
+
 struct app {
     const struct app_options *options;
     struct event_base *base;
@@ -167,6 +169,7 @@ static void announce(const struct app *a)
 
 static void stop(struct app *a)
 {
+    if (a->runner != NULL && a->status == 0) flow_runner_drain(a->runner, DRAIN_MS);
     flow_runner_free(a->runner);
     gateway_free(a->gateway);
     dashboard_free(a->dashboard);
