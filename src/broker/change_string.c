@@ -11,7 +11,7 @@ static struct key *set_value(struct keyspace *ks, int db, struct key *k, struct 
     if (k == NULL) {
         k = keyspace_add(ks, db, name, hash, KEY_STRING, ENC_EMBSTR);
     } else {
-        if (k->type != KEY_STRING) key_reset(k, KEY_STRING, ENC_EMBSTR);
+        if (k->type != KEY_STRING) keyspace_reset(ks, k, KEY_STRING, ENC_EMBSTR);
         if (!keep_expiry && k->expire_at_ms != KEY_NEVER) keyspace_expire_at(ks, db, k, KEY_NEVER);
     }
     str_set(k, value);

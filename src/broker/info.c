@@ -124,7 +124,7 @@ static void section_memory(struct broker *b, struct buf *out)
     buf_printf(out, "mem_fragmentation_ratio:%.2f\r\n", used ? (double)rss / (double)used : 0);
     put_text(out, "mem_allocator", "jemalloc");
     put(out, "active_defrag_running", 0);
-    put(out, "lazyfree_pending_objects", 0);
+    put(out, "lazyfree_pending_objects", (int64_t)keyspace_dying(b->ks));
 }
 
 static void section_persistence(struct broker *b, struct buf *out)
@@ -188,8 +188,8 @@ static void section_stats(struct broker *b, struct buf *out)
     put(out, "total_forks", 0);
     put(out, "migrate_cached_sockets", 0);
     put(out, "total_error_replies", (int64_t)b->errors_replied);
-    put(out, "total_reads_processed", (int64_t)b->commands_processed);
-    put(out, "total_writes_processed", (int64_t)b->commands_processed);
+    put(out, "total_reads_processed", (int64_t)b->reads);
+    put(out, "total_writes_processed", (int64_t)b->writes);
 }
 
 static void section_replication(struct broker *b, struct buf *out)

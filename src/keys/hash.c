@@ -72,8 +72,16 @@ static size_t memory_of(const struct key *k, size_t samples)
     return mem_size(h) + map_memory(&h->table) + (seen ? sum * map_count(&h->table) / seen : 0);
 }
 
-const struct key_ops hash_ops = {
-    .name = "hash", .free = free_value, .copy = copy_value, .memory = memory_of};
+static size_t weight_of(const struct key *k)
+{
+    return k->value.hash == NULL ? 0 : map_count(&k->value.hash->table);
+}
+
+const struct key_ops hash_ops = {.name = "hash",
+                                 .free = free_value,
+                                 .copy = copy_value,
+                                 .memory = memory_of,
+                                 .weight = weight_of};
 
 /* ---- Changing form ---- */
 

@@ -5,6 +5,10 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "keys/expiry.h"
+#include "keys/reaper.h"
+
+/* Beyond this many allocations freeing is left to the reaper. */
+enum { WEIGHT_AT_ONCE = 256 };
 
 struct db {
     struct map keys;
@@ -13,11 +17,14 @@ struct db {
 
 struct keyspace {
     struct db dbs[KEYSPACE_DBS];
+    struct reaper *reaper;
 };
 
 static const struct key_ops *const ops_of[KEY_TYPES] = {
-    [KEY_STRING] = &str_ops, [KEY_SET] = &set_ops,
-    [KEY_ZSET] = &zset_ops,  [KEY_HASH] = &hash_ops, /* lists and streams are not there yet */
+    [KEY_STRING] = &str_ops,
+    [KEY_SET] = &set_ops,
+    [KEY_ZSET] = &zset_ops,
+    [KEY_HASH] = &hash_ops, /* lists and streams are not there yet */
 };
 
 static struct bytes name_of_item(const void *item)
@@ -38,13 +45,21 @@ struct keyspace *keyspace_new(void)
 {
     struct keyspace *ks = mem_calloc(sizeof *ks);
     for (int i = 0; i < KEYSPACE_DBS; i++) map_init(&ks->dbs[i].keys, &key_map_type);
+    ks->reaper = reaper_new();
     return ks;
+}
+
+static void clear_db(struct db *db)
+{
+    map_clear(&db->keys);
+    expiry_fini(&db->expiry);
 }
 
 void keyspace_free(struct keyspace *ks)
 {
     if (ks == NULL) return;
-    for (int i = 0; i < KEYSPACE_DBS; i++) keyspace_flush(ks, i);
+    for (int i = 0; i < KEYSPACE_DBS; i++) clear_db(&ks->dbs[i]);
+    reaper_free(ks->reaper);
     mem_free(ks);
 }
 
@@ -90,18 +105,37 @@ struct key *keyspace_add(struct keyspace *ks, int db, struct bytes name, uint64_
     return k;
 }
 
+static bool is_heavy(const struct key *k)
+{
+    const struct key_ops *ops = ops_of[k->type];
+    return ops->weight != NULL && ops->weight(k) > WEIGHT_AT_ONCE;
+}
+
 void keyspace_remove(struct keyspace *ks, int db, struct key *k)
 {
     struct bytes name = key_name(k);
     struct key *taken = map_take_hashed(&ks->dbs[db].keys, name, hash_bytes(name));
     must(taken == k);
     if (k->expire_at_ms != KEY_NEVER) expiry_remove(&ks->dbs[db].expiry, k);
-    free_item(k);
+    if (is_heavy(k)) reaper_take(ks->reaper, free_item, k);
+    else free_item(k);
 }
 
-void key_reset(struct key *k, enum key_type type, enum key_encoding encoding)
+/* The value goes on in a nameless key, for the reaper. */
+static void leave_value(struct keyspace *ks, const struct key *k)
 {
-    ops_of[k->type]->free(k);
+    struct key *rest = new_key((struct bytes){NULL, 0});
+    rest->type = k->type;
+    rest->encoding = k->encoding;
+    rest->value = k->value;
+    reaper_take(ks->reaper, free_item, rest);
+}
+
+void keyspace_reset(struct keyspace *ks, struct key *k, enum key_type type,
+                    enum key_encoding encoding)
+{
+    if (is_heavy(k)) leave_value(ks, k);
+    else ops_of[k->type]->free(k);
     k->value.any = NULL;
     k->type = (uint8_t)type;
     k->encoding = (uint8_t)encoding;
@@ -164,10 +198,39 @@ size_t keyspace_count_expiring(const struct keyspace *ks, int db)
     return ks->dbs[db].expiry.count;
 }
 
+static void free_db(void *item)
+{
+    clear_db(item);
+    mem_free(item);
+}
+
+static bool is_light(struct map *keys)
+{
+    struct map_iter it;
+    const struct key *k;
+    if (map_count(keys) > WEIGHT_AT_ONCE) return false;
+    map_iter_init(&it, keys);
+    while ((k = map_iter_next(&it)) != NULL && !is_heavy(k)) {
+    }
+    map_iter_fini(&it);
+    return k == NULL;
+}
+
 void keyspace_flush(struct keyspace *ks, int db)
 {
-    map_clear(&ks->dbs[db].keys);
-    expiry_fini(&ks->dbs[db].expiry);
+    struct db *d = &ks->dbs[db];
+    if (is_light(&d->keys)) {
+        clear_db(d);
+        return;
+    }
+    reaper_take(ks->reaper, free_db, mem_dup(d, sizeof *d));
+    *d = (struct db){0};
+    map_init(&d->keys, &key_map_type);
+}
+
+size_t keyspace_dying(const struct keyspace *ks)
+{
+    return reaper_pending(ks->reaper);
 }
 
 void keyspace_swap(struct keyspace *ks, int a, int b)

@@ -57,6 +57,9 @@ struct key_ops {
     void (*free)(struct key *k);
     void (*copy)(struct key *to, const struct key *from);  /* value and encoding */
     size_t (*memory)(const struct key *k, size_t samples); /* samples 0: all */
+    /* Allocations there are to free, or so; what is heavy is freed on another thread, by `free`,
+     * which may touch nothing but the value. NULL: it never is. */
+    size_t (*weight)(const struct key *k);
 };
 extern const struct key_ops str_ops, set_ops, zset_ops, hash_ops;
 
@@ -85,7 +88,8 @@ struct key *keyspace_add(struct keyspace *ks, int db, struct bytes name, uint64_
                          enum key_type type, enum key_encoding encoding);
 void keyspace_remove(struct keyspace *ks, int db, struct key *k);
 /* Frees the value and leaves the key of another type with a zero value: for overwriting. */
-void key_reset(struct key *k, enum key_type type, enum key_encoding encoding);
+void keyspace_reset(struct keyspace *ks, struct key *k, enum key_type type,
+                    enum key_encoding encoding);
 /* Gives the value and expiry of `k` to (to_db, to_name), which must be absent; k is gone. */
 struct key *keyspace_rename(struct keyspace *ks, int db, struct key *k, int to_db,
                             struct bytes to_name);
@@ -99,7 +103,10 @@ struct key *keyspace_first_to_expire(struct keyspace *ks, int db);
 
 size_t keyspace_count(const struct keyspace *ks, int db);
 size_t keyspace_count_expiring(const struct keyspace *ks, int db);
+/* At once, however many keys there are: large tables and values are freed on another thread. */
 void keyspace_flush(struct keyspace *ks, int db);
+/* How many of those are not freed yet. */
+size_t keyspace_dying(const struct keyspace *ks);
 void keyspace_swap(struct keyspace *ks, int a, int b);
 struct key *keyspace_random(struct keyspace *ks, int db, struct rng *rng);
 uint64_t keyspace_scan(struct keyspace *ks, int db, uint64_t cursor,

@@ -130,8 +130,16 @@ static size_t memory_of(const struct key *k, size_t samples)
     return mem_size(s) + map_memory(&s->table) + (seen ? sum * map_count(&s->table) / seen : 0);
 }
 
-const struct key_ops set_ops = {
-    .name = "set", .free = free_value, .copy = copy_value, .memory = memory_of};
+static size_t weight_of(const struct key *k)
+{
+    return k->value.set == NULL ? 0 : map_count(&k->value.set->table);
+}
+
+const struct key_ops set_ops = {.name = "set",
+                                .free = free_value,
+                                .copy = copy_value,
+                                .memory = memory_of,
+                                .weight = weight_of};
 
 /* ---- Changing form ---- */
 

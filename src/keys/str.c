@@ -32,8 +32,19 @@ static size_t str_memory(const struct key *k, size_t samples)
     return k->encoding == ENC_INT ? 0 : mem_size(k->value.str);
 }
 
-const struct key_ops str_ops = {
-    .name = "string", .free = str_free, .copy = str_copy, .memory = str_memory};
+/* Giving back the pages of a very long string takes its time, too. */
+static size_t str_weight(const struct key *k)
+{
+    enum { ALLOCATION_BYTES = 4096 };
+    return k->encoding == ENC_INT || k->value.str == NULL ? 0
+                                                          : k->value.str->len / ALLOCATION_BYTES;
+}
+
+const struct key_ops str_ops = {.name = "string",
+                                .free = str_free,
+                                .copy = str_copy,
+                                .memory = str_memory,
+                                .weight = str_weight};
 
 void str_set_integer(struct key *k, int64_t n)
 {

@@ -5,7 +5,8 @@
 
 #include "keys/keyspace.h"
 
-enum { STR_EMBSTR_MAX = 44, STR_INT_TEXT_MAX = 20, STR_BYTES_MAX = 512 * 1024 * 1024 };
+/* STR_BYTES_MAX bounds proto-max-bulk-len: a longer value would not fit a journal record. */
+enum { STR_EMBSTR_MAX = 44, STR_INT_TEXT_MAX = 20, STR_BYTES_MAX = 1 << 30 };
 
 struct str {
     size_t len;

@@ -427,5 +427,13 @@ static size_t value_memory(const struct key *k, size_t samples)
     return zset_memory(k->value.zset, samples);
 }
 
-const struct key_ops zset_ops = {
-    .name = "zset", .free = free_value, .copy = copy_value, .memory = value_memory};
+static size_t value_weight(const struct key *k)
+{
+    return k->value.zset == NULL ? 0 : zset_count(k->value.zset);
+}
+
+const struct key_ops zset_ops = {.name = "zset",
+                                 .free = free_value,
+                                 .copy = copy_value,
+                                 .memory = value_memory,
+                                 .weight = value_weight};
