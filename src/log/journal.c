@@ -400,6 +400,14 @@ const char *journal_failure(const struct journal *j)
     return atomic_load(&j->failed) ? j->failure : NULL;
 }
 
+void journal_want_sync(struct journal *j, uint64_t position)
+{
+    pthread_mutex_lock(&j->lock);
+    if (position > j->wanted) j->wanted = position;
+    pthread_cond_broadcast(&j->work);
+    pthread_mutex_unlock(&j->lock);
+}
+
 void journal_set_sync(struct journal *j, enum journal_sync sync)
 {
     pthread_mutex_lock(&j->lock);

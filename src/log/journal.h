@@ -90,6 +90,9 @@ bool journal_is_full(const struct journal *j);
 const char *journal_failure(const struct journal *j);
 
 void journal_set_sync(struct journal *j, enum journal_sync sync);
+/* Has everything up to `position` synced soon, also under `no`, which leaves that to the kernel;
+ * journal_synced() tells when it is. */
+void journal_want_sync(struct journal *j, uint64_t position);
 
 struct journal_stats {
     uint64_t bytes;    /* of all segments in use */

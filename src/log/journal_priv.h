@@ -88,6 +88,7 @@ struct journal {
     uint64_t written;      /* position up to which writes are complete */
     int64_t last_write_ms; /* monotonic */
     int64_t last_sync_ms;
+    uint64_t wanted; /* somebody waits for a sync up to here, whatever the policy */
 
     struct segment *current;
     struct segment_list prepared;

@@ -3,7 +3,7 @@
  *
  *   always     each batch is synced before it counts as covered; the next one gathers meanwhile
  *   everysec   one sync a second while there is something to sync
- *   no         only segments that are full, and everything at the end */
+ *   no         only segments that are full, what somebody asked for, and everything at the end */
 #include <time.h>
 
 #include "log/journal_priv.h"
@@ -13,7 +13,8 @@ static int64_t sync_due_ms(const struct journal *j)
 {
     if (!writer_needs_sync(j)) return 0;
     if (j->stopping || j->sync == JOURNAL_SYNC_ALWAYS || j->retired.first != NULL) return 1;
-    return j->sync == JOURNAL_SYNC_EVERYSEC ? j->last_sync_ms + EVERYSEC_MS : 0;
+    if (j->sync == JOURNAL_SYNC_EVERYSEC) return j->last_sync_ms + EVERYSEC_MS;
+    return j->wanted > atomic_load(&j->synced) ? 1 : 0;
 }
 
 /* A marker says that everything before it is synced, so there is none while something is not; but
