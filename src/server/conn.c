@@ -61,15 +61,17 @@ static void want(struct conn *c, unsigned interest)
     loop_watch_set(c->watch, interest);
 }
 
-static bool may_read(const struct conn *c)
+/* Who waits in a blocking command is read no further than a bound, but watched all the same: what
+ * it waits for must not be handed to a peer that is gone. */
+static unsigned read_interest(const struct conn *c)
 {
-    if (c->state != CONN_OPEN || c->held) return false;
-    return !c->stopped || c->input.len < STOPPED_INPUT_MAX;
+    if (c->state != CONN_OPEN || c->held || c->resuming) return 0;
+    return c->stopped && c->input.len >= STOPPED_INPUT_MAX ? LOOP_CLOSED : LOOP_READ;
 }
 
 static void update_interest(struct conn *c, bool write)
 {
-    want(c, (may_read(c) ? LOOP_READ : 0u) | (write ? LOOP_WRITE : 0u));
+    want(c, read_interest(c) | (write ? LOOP_WRITE : 0u));
 }
 
 /* ---- Input ---- */
@@ -105,11 +107,16 @@ static bool run_command(struct conn *c, bool *ret_taken)
 }
 
 /* Feeds commands from data[0..len) until it is used up, incomplete, or the broker takes no more;
- * returns how many bytes are done with. */
+ * returns how many bytes are done with. Input that was kept may be a lot: then it goes on in the
+ * next turn. */
 static size_t feed(struct conn *c, const char *data, size_t len)
 {
     size_t used = 0;
     while (used < len) {
+        if (used >= READ_BYTES) {
+            port_resume(c);
+            break;
+        }
         c->request.authenticated = c->session->authenticated;
         ssize_t n = resp_request_feed(&c->request, data + used, len - used);
         if (n == 0) break;
@@ -139,16 +146,15 @@ void conn_unhold(struct conn *c)
     if (c->state != CONN_DEAD) update_interest(c, c->interest & LOOP_WRITE);
 }
 
-static bool over_query_limit(struct conn *c)
+static void check_query_limit(struct conn *c)
 {
     int64_t max = broker_settings(c->server->broker)->client_query_buffer_limit;
-    if ((int64_t)c->input.len <= max) return false;
+    if ((int64_t)(c->input.len + c->session->queue_bytes) <= max) return;
     logline(LOG_LEVEL_WARNING, "server",
-            "%s: closed: its unread input is over "
+            "%s: closed: its input, or what it has queued since MULTI, is over "
             "client-query-buffer-limit (%lld bytes)",
             c->session->address, (long long)max);
     conn_close(c);
-    return true;
 }
 
 /* Input that must be kept: it goes on in the connection's own buffer. */
@@ -166,6 +172,15 @@ static void take_input(struct conn *c, size_t n)
     buf_shrink(&c->input, 16 * 1024);
 }
 
+/* The peer sends no more, but may still read: what it has asked for is answered (the answers may
+ * wait for the journal), and nothing more is delivered to it. */
+static void on_end(struct conn *c)
+{
+    broker_session_hangup(c->server->broker, c->session);
+    if (outbox_pending(&c->session->out) == 0) conn_close(c);
+    else port_close(c, true);
+}
+
 static void on_readable(struct conn *c)
 {
     struct server *s = c->server;
@@ -174,16 +189,14 @@ static void on_readable(struct conn *c)
         return;
     }
     ssize_t n = read(c->fd, s->input, READ_BYTES);
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-        conn_close(c);
-        return;
-    }
-    if (n < 0) return;
+    if (n == 0) on_end(c);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) conn_close(c);
+    if (n <= 0) return;
     broker_count_input(s->broker, (size_t)n);
     size_t want_more = resp_request_want(&c->request, c->input.len);
     if (want_more > READ_BYTES) buf_reserve(&c->input, want_more);
     take_input(c, (size_t)n);
-    if (c->state == CONN_OPEN) over_query_limit(c);
+    if (c->state == CONN_OPEN) check_query_limit(c);
 }
 
 void conn_resume(struct conn *c)
@@ -267,11 +280,11 @@ static void on_ready(void *arg, unsigned ready)
 {
     struct conn *c = arg;
     server_begin_turn(c->server);
-    if (c->state == CONN_DEAD) return;
     if (ready & LOOP_READ && c->state == CONN_OPEN) on_readable(c);
+    if (ready & LOOP_CLOSED && c->state == CONN_OPEN) on_end(c);
     if (c->state == CONN_DEAD) return;
     if (ready & LOOP_WRITE) conn_flush(c);
-    if (c->state == CONN_OPEN) update_interest(c, c->interest & LOOP_WRITE);
+    if (c->state != CONN_DEAD) update_interest(c, c->interest & LOOP_WRITE);
 }
 
 struct conn *conn_new(struct server *server, int fd, const char *address, const char *local,

@@ -1,7 +1,7 @@
 /* Connections: bytes in, commands to the broker, gated bytes out.
  *
- *   OPEN --close(after_output)--> DRAINING --output gone--> DEAD --end of turn--> freed
- *     \--error, EOF, close(now)----------------------------/
+ *   OPEN --close(after_output), EOF--> DRAINING --output gone--> DEAD --end of turn--> freed
+ *     \--error, close(now)-----------------------------------/
  *
  * Input is read into one buffer that all connections share; only the bytes of an unfinished command
  * are kept per connection. A connection is freed at the end of a turn, never inside a callback. */
@@ -26,7 +26,7 @@ struct conn {
     enum conn_state state;
     unsigned interest;
     bool stopped;         /* the broker takes nothing from it now */
-    bool resuming;        /* on the list of those that may go on */
+    bool resuming;        /* on the list of those that go on with kept input */
     bool held;            /* not read, since the journal is full of its writes */
     bool gated;           /* on the list of those whose output waits for the journal */
     int64_t over_soft_ms; /* since when its output is over the soft limit; 0: it is not */

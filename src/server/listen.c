@@ -160,12 +160,14 @@ static int listen_at(struct server *s, const struct settings *settings, const ch
         return -1;
     }
     int result = -EADDRNOTAVAIL;
-    if (!is_loopback(found->ai_addr) && settings->requirepass[0] == '\0') {
+    bool open = !is_loopback(found->ai_addr);
+    if (open && settings->requirepass[0] == '\0') {
         *ret_error = format_error("refusing to listen on %s without a password%s", where,
                                   ": set --requirepass (or LEAT_REQUIREPASS), or --bind 127.0.0.1");
         result = -EPERM;
     } else {
         result = bind_address(s, found, (int)settings->tcp_backlog);
+        if (open) broker_need_password(s->broker);
         if (result < 0)
             *ret_error = format_error("cannot listen on %s: %s; choose another --port", where,
                                       strerror(-result));
@@ -183,7 +185,8 @@ static int listen_unix(struct server *s, const char *path, char **ret_error)
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    unlink(path);
+    struct stat old;
+    if (stat(path, &old) == 0 && S_ISSOCK(old.st_mode)) unlink(path); /* of a server before */
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
         chmod(path, 0700) < 0 || listen(fd, 511) < 0) {
         *ret_error = format_error("cannot listen on %s: %s", path, strerror(errno));

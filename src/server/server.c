@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -111,9 +112,11 @@ int server_connect(struct server *s)
 
 static void resume_conns(struct server *s)
 {
-    while (s->resuming != NULL) {
-        struct conn *c = s->resuming;
-        s->resuming = c->next_resuming;
+    struct conn *list = s->resuming; /* whoever comes again comes in the next turn */
+    s->resuming = NULL;
+    while (list != NULL) {
+        struct conn *c = list;
+        list = c->next_resuming;
         conn_resume(c);
     }
 }
@@ -128,8 +131,12 @@ static void flush_dirty(struct server *s)
     }
 }
 
+/* Whose output waits for the journal, once that is further on. */
 static void flush_gated(struct server *s)
 {
+    uint64_t covered = journal_covered(s->journal);
+    if (s->gated == NULL || covered == s->gates_tried) return;
+    s->gates_tried = covered;
     struct conn *list = s->gated;
     s->gated = NULL;
     while (list != NULL) {
@@ -156,27 +163,24 @@ static void on_covered(void *arg, unsigned ready)
     drain_eventfd(journal_wake_fd(s->journal));
 }
 
-static void drop_dead_from_lists(struct server *s)
+/* Takes the dead off a list that is linked by the field at `next`. */
+static void drop_dead(struct conn **at, size_t next)
 {
-    struct conn **at = &s->gated;
     while (*at != NULL) {
-        if ((*at)->state == CONN_DEAD) *at = (*at)->next_gated;
-        else at = &(*at)->next_gated;
-    }
-    at = &s->held;
-    while (*at != NULL) {
-        if ((*at)->state == CONN_DEAD) *at = (*at)->next_held;
-        else at = &(*at)->next_held;
+        struct conn **behind = (struct conn **)((char *)*at + next);
+        if ((*at)->state == CONN_DEAD) *at = *behind;
+        else at = behind;
     }
 }
 
-/* A dead connection may still stand on other lists; they are empty of it before it is freed. */
+/* A dead connection may still stand on other lists: off them before it is freed. */
 static void free_dead(struct server *s)
 {
     if (s->dead == NULL) return;
-    drop_dead_from_lists(s);
-    resume_conns(s);
-    flush_dirty(s);
+    drop_dead(&s->dirty, offsetof(struct conn, next_dirty));
+    drop_dead(&s->resuming, offsetof(struct conn, next_resuming));
+    drop_dead(&s->gated, offsetof(struct conn, next_gated));
+    drop_dead(&s->held, offsetof(struct conn, next_held));
     while (s->dead != NULL) {
         struct conn *c = s->dead;
         s->dead = c->next_dead;
@@ -225,7 +229,7 @@ static void turn(struct server *s)
     resume_conns(s);
     broker_turn_end(s->broker);
     flush_dirty(s);
-    if (s->gated != NULL) flush_gated(s);
+    flush_gated(s);
     unhold_conns(s);
     close_idle(s);
     free_dead(s);
