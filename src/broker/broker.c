@@ -72,7 +72,7 @@ struct broker *broker_new(const struct broker_options *options, char **ret_error
     arena_init(&b->arena);
     watch_init(b);
     broker_stats_init(b);
-    effects_reset(&b->fx);
+    effects_init(&b->fx, &b->arena);
     if (open_journal(b, ret_error) < 0) {
         broker_free(b);
         return NULL;
@@ -109,6 +109,11 @@ struct settings *broker_settings(struct broker *b)
     return &b->settings;
 }
 
+void broker_need_password(struct broker *b)
+{
+    b->needs_password = true;
+}
+
 static void end_pause(struct broker *b)
 {
     if (b->pause_until_ms == 0 || b->pause_until_ms > b->now_ms) return;
@@ -131,7 +136,10 @@ void broker_turn_begin(struct broker *b)
     b->now_ms = b->now_us / 1000;
     b->mono_us = b->options.monotonic_us();
     end_pause(b);
-    if (b->blocked_count > 0) blocked_timeouts(b);
+    if (b->blocked_count > 0) {
+        blocked_look_at_journal(b);
+        blocked_timeouts(b);
+    }
     broker_expire(b, 1000);
     broker_sample(b);
 }
@@ -140,17 +148,14 @@ void broker_turn_end(struct broker *b)
 {
     keyspace_step(b->ks, 16);
     arena_reset(&b->arena);
-    b->arena_uses = 0;
     journal_flush(b->journal);
 }
 
 int64_t broker_next_due_ms(const struct broker *b)
 {
     int64_t due = b->now_ms + 100; /* samples for INFO */
-    for (int db = 0; db < KEYSPACE_DBS; db++) {
-        struct key *k = keyspace_first_to_expire(b->ks, db);
-        if (k != NULL && k->expire_at_ms < due) due = k->expire_at_ms;
-    }
+    int64_t expiry = broker_next_expiry_ms(b);
+    if (expiry < due) due = expiry;
     int64_t unblock = blocked_next_ms(b);
     if (unblock < due) due = unblock;
     if (b->pause_until_ms != 0 && b->pause_until_ms < due) due = b->pause_until_ms;
@@ -165,11 +170,14 @@ int64_t broker_now_ms(const struct broker *b)
 void broker_count_input(struct broker *b, size_t bytes)
 {
     b->net_input += bytes;
+    b->reads++;
+    b->mono_us = b->options.monotonic_us(); /* the time it took to read is no command's */
 }
 
 void broker_count_output(struct broker *b, size_t bytes)
 {
     b->net_output += bytes;
+    b->writes++;
 }
 
 void broker_count_rejected(struct broker *b)

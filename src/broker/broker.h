@@ -27,6 +27,9 @@ void broker_free(struct broker *b);
 struct journal *broker_journal(struct broker *b);
 struct settings *broker_settings(struct broker *b);
 
+/* Strangers can connect: CONFIG SET may not take the password away. */
+void broker_need_password(struct broker *b);
+
 /* The session is the broker's; its outbox is filled by the broker and emptied by the server. */
 struct session *broker_session_open(struct broker *b, const struct session_port *port, void *owner,
                                     void (*on_dirty)(void *owner), int fd, const char *address,

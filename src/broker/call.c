@@ -114,6 +114,15 @@ bool call_double(struct call *c, struct bytes arg, double *ret)
     return false;
 }
 
+/* ---- Replies ---- */
+
+struct resp_writer call_reply_even_if_off(struct call *c)
+{
+    bool goes_out = !c->session->out.closed;
+    return (struct resp_writer){goes_out ? &c->session->out.bytes : c->reply->out,
+                                c->session->proto};
+}
+
 /* ---- Errors ---- */
 
 void call_error_syntax(struct call *c)
@@ -155,9 +164,8 @@ void call_changed(struct call *c, int db, struct bytes name)
 
 void change_delete(struct call *c, int db, struct key *k)
 {
-    struct bytes name = arena_dup(c->arena, key_name(k));
-    effects_new_record(c->fx, REC_DELETE, db, name);
-    call_changed(c, db, name);
+    effects_new_record(c->fx, REC_DELETE, db, key_name(k));
+    call_changed(c, db, key_name(k));
     keyspace_remove(c->ks, db, k);
 }
 
@@ -171,9 +179,8 @@ int replay_delete(struct keyspace *ks, struct record *r)
 
 void change_expire_at(struct call *c, int db, struct key *k, int64_t at_ms)
 {
-    struct bytes name = arena_dup(c->arena, key_name(k));
-    record_put_int(effects_new_record(c->fx, REC_EXPIRE_AT, db, name), at_ms);
-    call_changed(c, db, name);
+    record_put_int(effects_new_record(c->fx, REC_EXPIRE_AT, db, key_name(k)), at_ms);
+    call_changed(c, db, key_name(k));
     keyspace_expire_at(c->ks, db, k, at_ms);
 }
 
@@ -197,9 +204,8 @@ static void record_two_keys(struct call *c, enum record_kind kind, int db, struc
 
 struct key *change_rename(struct call *c, int db, struct key *k, int to_db, struct bytes to_name)
 {
-    struct bytes name = arena_dup(c->arena, key_name(k));
-    call_changed(c, db, name);
-    record_two_keys(c, REC_RENAME, db, name, to_db, to_name);
+    call_changed(c, db, key_name(k));
+    record_two_keys(c, REC_RENAME, db, key_name(k), to_db, to_name);
     return keyspace_rename(c->ks, db, k, to_db, to_name);
 }
 
@@ -245,7 +251,7 @@ int replay_copy(struct keyspace *ks, struct record *r)
 void change_flush(struct call *c, int db)
 {
     effects_new_record(c->fx, REC_FLUSH, db, (struct bytes){NULL, 0});
-    watch_touch_db(c->broker, db);
+    watch_replace_db(c->broker, db, -1);
     c->fx->all_changed = true;
     keyspace_flush(c->ks, db);
 }
@@ -259,12 +265,10 @@ int replay_flush(struct keyspace *ks, struct record *r)
 void change_swap(struct call *c, int a, int b)
 {
     record_put_int(effects_new_record(c->fx, REC_SWAP, a, (struct bytes){NULL, 0}), b);
-    watch_touch_db(c->broker, a);
-    watch_touch_db(c->broker, b);
+    watch_replace_db(c->broker, a, b);
+    watch_replace_db(c->broker, b, a);
     c->fx->all_changed = c->fx->ready = true;
     keyspace_swap(c->ks, a, b);
-    watch_touch_db(c->broker, a);
-    watch_touch_db(c->broker, b);
 }
 
 int replay_swap(struct keyspace *ks, struct record *r)

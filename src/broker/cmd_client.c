@@ -298,10 +298,9 @@ static void client_reply(struct call *c)
 {
     struct session *s = c->session;
     if (bytes_is_word(c->argv[2], "on")) {
+        struct resp_writer w = call_reply_even_if_off(c);
         s->reply_mode = SESSION_REPLY_ON;
-        resp_simple(&(struct resp_writer){&s->out.bytes, s->proto}, "OK");
-        if (c->reply->out == &s->out.bytes) return;
-        outbox_touch(&s->out); /* they were off until now */
+        resp_simple(&w, "OK");
     } else if (bytes_is_word(c->argv[2], "off")) {
         s->reply_mode = SESSION_REPLY_OFF;
     } else if (bytes_is_word(c->argv[2], "skip")) {

@@ -34,39 +34,52 @@ static void config_get(struct call *c)
     resp_defer_map(c->reply, place, n);
 }
 
-static void set_failed(struct call *c, struct bytes name, const char *why, int why_len)
+static bool set_failed(struct call *c, struct bytes name, struct bytes why)
 {
     resp_error(c->reply, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %.*s",
-               (int)name.len, name.data, why_len, why);
+               (int)name.len, name.data, (int)why.len, why.data);
+    return false;
+}
+
+static bool is_named_before(const struct call *c, size_t i, const struct setting *s)
+{
+    for (size_t j = 2; j < i; j += 2)
+        if (settings_find(c->argv[j]) == s) return true;
+    return false;
+}
+
+static bool opens_the_door(const struct broker *b, const struct setting *s, struct bytes value)
+{
+    return b->needs_password && value.len == 0 && strcmp(s->name, "requirepass") == 0;
+}
+
+/* Sets argv[i] to argv[i + 1]; false with the error replied. */
+static bool try_one(struct call *c, size_t i, struct settings *next)
+{
+    struct bytes name = c->argv[i], value = c->argv[i + 1];
+    const struct setting *s = settings_find(name);
+    struct buf why = {0};
+    if (s == NULL) {
+        resp_error(c->reply, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                   (int)name.len, name.data);
+        return false;
+    }
+    if (is_named_before(c, i, s)) return set_failed(c, name, BYTES("duplicate parameter"));
+    if (s->flags & SETTING_IMMUTABLE)
+        return set_failed(c, name, BYTES("can't set immutable config"));
+    if (opens_the_door(c->broker, s, value))
+        return set_failed(c, name, BYTES("without a password leat listens on loopback only"));
+    bool ok = settings_set(next, s, value, &why) == 0;
+    if (!ok) set_failed(c, name, buf_bytes(&why));
+    buf_fini(&why);
+    return ok;
 }
 
 /* All values are tried on a copy first: a CONFIG SET of several settings happens whole or not. */
 static bool try_all(struct call *c, struct settings *next)
 {
-    for (size_t i = 2; i < c->argc; i += 2) {
-        const struct setting *s = settings_find(c->argv[i]);
-        struct buf why = {0};
-        if (s == NULL) {
-            resp_error(c->reply,
-                       "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
-                       (int)c->argv[i].len, c->argv[i].data);
-            return false;
-        }
-        for (size_t j = 2; j < i; j += 2) {
-            if (settings_find(c->argv[j]) != s) continue;
-            set_failed(c, c->argv[i], "duplicate parameter", 19);
-            return false;
-        }
-        if (s->flags & SETTING_IMMUTABLE) {
-            set_failed(c, c->argv[i], "can't set immutable config", 26);
-            return false;
-        }
-        if (settings_set(next, s, c->argv[i + 1], &why) < 0) {
-            set_failed(c, c->argv[i], why.data, (int)why.len);
-            buf_fini(&why);
-            return false;
-        }
-    }
+    for (size_t i = 2; i < c->argc; i += 2)
+        if (!try_one(c, i, next)) return false;
     return true;
 }
 

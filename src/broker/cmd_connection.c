@@ -85,7 +85,7 @@ static void hello(struct call *c)
     struct hello h = {.proto = s->proto};
     if (!parse_hello(c, &h)) return;
     if (h.user.data != NULL && !authenticate(c, h.user, h.password)) return;
-    if (!s->authenticated) {
+    if (!session_is_trusted(s)) {
         resp_error(c->reply,
                    "NOAUTH HELLO must be called with the client already authenticated, otherwise "
                    "the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the "
@@ -154,8 +154,8 @@ static void quit(struct call *c)
 static void reset(struct call *c)
 {
     session_reset(c->broker, c->session);
-    c->reply->proto = c->session->proto;
-    resp_simple(c->reply, "RESET");
+    struct resp_writer w = call_reply_even_if_off(c);
+    resp_simple(&w, "RESET");
 }
 
 #define FAST CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST

@@ -285,6 +285,26 @@ static void reply_aof(struct call *c)
     resp_int(c->reply, 0);
 }
 
+/* Under `always` the reply itself is held until the write is synced: by then it is true. */
+static void reply_aof_when_synced(struct call *c)
+{
+    if (c->session->last_write > c->fx->depends) c->fx->depends = c->session->last_write;
+    resp_array(c->reply, 2);
+    resp_int(c->reply, 1);
+    resp_int(c->reply, 0);
+}
+
+static void wait_for_sync(struct call *c, bool local, bool replicas, int64_t timeout_ms)
+{
+    struct broker *b = c->broker;
+    uint64_t last = c->session->last_write;
+    bool synced = !local || journal_synced(b->journal) >= last;
+    if (!synced && b->settings.sync == JOURNAL_SYNC_NO) journal_want_sync(b->journal, last);
+    if (local && !replicas && b->settings.sync == JOURNAL_SYNC_ALWAYS) reply_aof_when_synced(c);
+    else if ((synced && !replicas) || c->in_exec) reply_aof(c);
+    else call_block(c, NULL, 0, KEY_STRING, timeout_ms, reply_aof);
+}
+
 static void waitaof(struct call *c)
 {
     int64_t local, replicas, timeout_ms;
@@ -294,21 +314,7 @@ static void waitaof(struct call *c)
                         &replicas) ||
         !parse_wait(c, 3, &timeout_ms))
         return;
-    bool done = replicas == 0 &&
-                (local == 0 || journal_synced(c->broker->journal) >= c->session->last_write ||
-                 c->broker->settings.sync == JOURNAL_SYNC_ALWAYS);
-    if (done && local == 1) {
-        /* Under `always` the reply itself is held until the write is synced: then it is true. */
-        c->fx->depends =
-            c->session->last_write > c->fx->depends ? c->session->last_write : c->fx->depends;
-        resp_array(c->reply, 2);
-        resp_int(c->reply, 1);
-        resp_int(c->reply, 0);
-    } else if (done || c->in_exec) {
-        reply_aof(c);
-    } else {
-        call_block(c, NULL, 0, KEY_STRING, timeout_ms, reply_aof);
-    }
+    wait_for_sync(c, local == 1, replicas > 0, timeout_ms);
 }
 
 #define ONE_KEY                                                                                    \

@@ -33,6 +33,7 @@ void session_queue(struct session *s, const struct command *cmd, const struct co
     }
     queued_command_init(&s->queue[s->queue_count++], cmd, top, argc, argv);
     for (size_t i = 0; i < argc; i++) s->queue_bytes += argv[i].len;
+    s->queue_flags |= cmd->flags;
 }
 
 static void forget_queue(struct session *s)
@@ -41,6 +42,7 @@ static void forget_queue(struct session *s)
     mem_free(s->queue);
     s->queue = NULL;
     s->queue_count = s->queue_cap = s->queue_bytes = 0;
+    s->queue_flags = 0;
     s->flags &= ~(unsigned)(SESSION_MULTI | SESSION_MULTI_BAD | SESSION_DIRTY_CAS);
 }
 
@@ -75,11 +77,8 @@ static bool is_admitted(struct call *c)
 {
     struct session *s = c->session;
     size_t bytes = s->queue_bytes;
-    bool writes = false;
-    for (size_t i = 0; i < s->queue_count; i++) {
-        writes |= (s->queue[i].cmd->flags & CMD_WRITE) != 0;
-        bytes += 64 + s->queue[i].argc * 16;
-    }
+    bool writes = (s->queue_flags & CMD_WRITE) != 0;
+    for (size_t i = 0; i < s->queue_count; i++) bytes += 64 + s->queue[i].argc * 16;
     if (!writes || journal_admit(c->broker->journal, bytes, false) == 0) return true;
     resp_error(c->reply, "MISCONF %s", journal_refusal(c->broker->journal));
     return false;

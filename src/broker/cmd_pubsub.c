@@ -6,11 +6,12 @@ typedef bool (*hub_change)(struct hub *h, struct subscriber *s, struct bytes tex
 /* One confirmation per channel; `text.data` NULL where there was nothing to leave. */
 static void confirm(struct call *c, const char *what, struct bytes text)
 {
-    resp_push(c->reply, 3);
-    resp_bulk_str(c->reply, what);
-    if (text.data == NULL) resp_null(c->reply);
-    else resp_bulk(c->reply, text);
-    resp_int(c->reply, (int64_t)subscriber_count(&c->session->subscriber));
+    struct resp_writer w = call_reply_even_if_off(c);
+    resp_push(&w, 3);
+    resp_bulk_str(&w, what);
+    if (text.data == NULL) resp_null(&w);
+    else resp_bulk(&w, text);
+    resp_int(&w, (int64_t)subscriber_count(&c->session->subscriber));
 }
 
 static void join_all(struct call *c, hub_change change, const char *what)
@@ -75,7 +76,8 @@ static void punsubscribe(struct call *c)
 /* The message carries its publisher's last write: who hears of it finds what was written before. */
 static void publish(struct call *c)
 {
-    int64_t receivers = hub_publish(c->broker->hub, c->argv[1], c->argv[2], c->session->last_write);
+    uint64_t waits_for = broker_uncovered(c->broker, c->session->last_write);
+    int64_t receivers = hub_publish(c->broker->hub, c->argv[1], c->argv[2], waits_for);
     resp_int(c->reply, receivers);
 }
 

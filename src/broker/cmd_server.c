@@ -72,11 +72,8 @@ static void monitor(struct call *c)
         resp_error(c->reply, "ERR MONITOR isn't allowed for DENY BLOCKING client");
         return;
     }
-    if (!(c->session->flags & SESSION_MONITOR)) {
-        c->session->flags |= SESSION_MONITOR;
-        c->broker->monitor_count++;
-    }
-    resp_simple(c->reply, "OK");
+    if (!(c->session->flags & SESSION_MONITOR)) resp_simple(c->reply, "OK"); /* once is enough */
+    monitor_join(c->broker, c->session);
 }
 
 static void role(struct call *c)

@@ -2,6 +2,11 @@
 
 #include "base/mem.h"
 
+void effects_init(struct effects *fx, struct arena *arena)
+{
+    *fx = (struct effects){.open = SIZE_MAX, .arena = arena};
+}
+
 void effects_fini(struct effects *fx)
 {
     buf_fini(&fx->records);
@@ -76,7 +81,7 @@ void effects_changed(struct effects *fx, int db, struct bytes name, uint64_t has
         fx->changed_cap = fx->changed_cap ? fx->changed_cap * 2 : 16;
         fx->changed = mem_realloc(fx->changed, fx->changed_cap * sizeof *fx->changed);
     }
-    fx->changed[fx->changed_count++] = (struct effect_key){db, name, hash};
+    fx->changed[fx->changed_count++] = (struct effect_key){db, arena_dup(fx->arena, name), hash};
 }
 
 void effects_event(struct effects *fx, enum notify_class class, const char *event, int db,

@@ -5,11 +5,12 @@
 #ifndef LEAT_BROKER_EFFECTS_H
 #define LEAT_BROKER_EFFECTS_H
 
+#include "base/arena.h"
 #include "broker/notify.h"
 #include "broker/records.h"
 #include "keys/keyspace.h"
 
-struct effect_key { /* name lives until the effects are drained */
+struct effect_key { /* name is a copy: the key it was may be gone by the time of the drain */
     int db;
     struct bytes name;
     uint64_t hash;
@@ -19,13 +20,14 @@ struct effect_event {
     enum notify_class class;
     const char *event; /* static */
     int db;
-    struct bytes name;
+    struct bytes name; /* the handler's: argv or arena, never a key's own */
 };
 
 struct effects {
-    struct buf records; /* each: length (u32), then the record */
-    size_t open;        /* offset of the record that may still take items; SIZE_MAX: none */
-    uint64_t depends;   /* the position the reply waits for */
+    struct buf records;  /* each: length (u32), then the record */
+    size_t open;         /* offset of the record that may still take items; SIZE_MAX: none */
+    uint64_t depends;    /* the position the reply waits for */
+    struct arena *arena; /* for names, until the drain */
     size_t changed_count, changed_cap;
     struct effect_key *changed;
     size_t event_count, event_cap;
@@ -34,6 +36,7 @@ struct effects {
     bool ready;       /* something a blocked client may wait for was added */
 };
 
+void effects_init(struct effects *fx, struct arena *arena);
 void effects_fini(struct effects *fx);
 void effects_reset(struct effects *fx);
 

@@ -68,7 +68,8 @@ void broker_drain(struct broker *b, struct session *s)
         b->dirty_records++;
     }
     if (fx->changed_count > 0 || fx->all_changed) note_changes(b, depends);
-    for (size_t i = 0; i < fx->event_count; i++) publish_event(b, &fx->events[i], depends);
+    uint64_t waits_for = broker_uncovered(b, depends);
+    for (size_t i = 0; i < fx->event_count; i++) publish_event(b, &fx->events[i], waits_for);
     signal_blocked(b);
     effects_reset(fx);
     fx->depends = depends;
@@ -147,16 +148,22 @@ static bool may_run_subscribed(const struct command *cmd)
     return false;
 }
 
+/* EXEC grows when anything in its queue does. */
+static bool grows(const struct call *c)
+{
+    unsigned queued = strcmp(c->cmd->name, "exec") == 0 ? c->session->queue_flags : 0;
+    return (c->cmd->flags | queued) & CMD_DENYOOM;
+}
+
 static bool is_allowed(struct call *c)
 {
     struct broker *b = c->broker;
     struct session *s = c->session;
-    if (!s->authenticated && !(c->cmd->flags & CMD_NO_AUTH)) {
+    if (!session_is_trusted(s) && !(c->cmd->flags & CMD_NO_AUTH)) {
         resp_error(c->reply, "NOAUTH Authentication required.");
         return false;
     }
-    if ((c->cmd->flags & CMD_DENYOOM) && b->settings.maxmemory > 0 &&
-        mem_used() > (size_t)b->settings.maxmemory) {
+    if (b->settings.maxmemory > 0 && grows(c) && mem_used() > (size_t)b->settings.maxmemory) {
         resp_error(c->reply, "OOM command not allowed when used memory > 'maxmemory'.");
         return false;
     }
@@ -202,26 +209,32 @@ static bool replied_error(struct broker *b, const struct buf *out, size_t start)
     return true;
 }
 
+static void count_run(struct call *c, size_t start, int64_t took_us)
+{
+    struct broker *b = c->broker;
+    struct command_stats *stats = &b->stats[command_index(c->top)];
+    stats->calls++;
+    stats->usec += (uint64_t)took_us;
+    if (replied_error(b, c->reply->out, start)) stats->failed++;
+    int64_t slow_us = b->settings.slowlog_log_slower_than;
+    if (slow_us >= 0 && took_us >= slow_us && !(c->cmd->flags & CMD_SKIP_SLOWLOG))
+        slowlog_add(&b->slowlog, (size_t)b->settings.slowlog_max_len, c->now_ms / 1000, took_us,
+                    c->argc, c->argv, c->session->address, buf_bytes(&c->session->name));
+}
+
+/* A command that blocks counts when it is answered, and is shown to monitors when it came. */
 void broker_run(struct call *c)
 {
     struct broker *b = c->broker;
     size_t start = c->reply->out->len;
-    int64_t before = b->mono_us;
+    int64_t before_us = b->mono_us;
+    bool again = b->retrying != NULL;
     c->cmd->handler(c);
     b->mono_us = b->options.monotonic_us();
-    int64_t took = b->mono_us - before;
-    struct command_stats *stats = &b->stats[command_index(c->top)];
-    b->commands_processed++;
-    if (!b->still_blocked) {
-        stats->calls++;
-        stats->usec += (uint64_t)took;
-        if (replied_error(b, c->reply->out, start)) stats->failed++;
-        if (took >= b->settings.slowlog_log_slower_than &&
-            b->settings.slowlog_log_slower_than >= 0 && !(c->cmd->flags & CMD_SKIP_SLOWLOG))
-            slowlog_add(&b->slowlog, (size_t)b->settings.slowlog_max_len, c->now_ms / 1000, took,
-                        c->argc, c->argv, c->session->address, buf_bytes(&c->session->name));
-    }
-    if (b->monitor_count > 0 && !(c->cmd->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)))
+    bool waits = again ? b->still_blocked : (c->session->flags & SESSION_BLOCKED) != 0;
+    if (!again) b->commands_processed++;
+    if (!waits) count_run(c, start, b->mono_us - before_us);
+    if (b->monitor_count > 0 && !again && !(c->cmd->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)))
         monitor_feed(b, c->session, c->argc, c->argv);
     broker_drain(b, c->session);
 }
@@ -255,20 +268,37 @@ static void reply_begin(struct reply_place *p, struct session *s)
     bool off = s->reply_mode == SESSION_REPLY_OFF || s->reply_mode == SESSION_REPLY_SKIP;
     *p = (struct reply_place){.start = s->out.bytes.len};
     p->writer = (struct resp_writer){off || s->out.closed ? &p->aside : &s->out.bytes, s->proto};
+    outbox_reply_begin(&s->out);
 }
 
-static void reply_end(struct reply_place *p, struct broker *b, struct session *s)
+/* `answered`: it was not blocked or put off, when the reply is still to come. */
+static void reply_end(struct reply_place *p, struct broker *b, struct session *s, bool answered)
 {
-    if (p->writer.out == &p->aside) {
-        buf_fini(&p->aside);
-    } else if (s->out.bytes.len > p->start) {
-        if (b->fx.depends > journal_covered(b->journal))
-            outbox_gate(&s->out, p->start, b->fx.depends);
+    if (s->out.bytes.len > p->start) {
+        outbox_gate(&s->out, p->start, broker_uncovered(b, b->fx.depends));
         outbox_touch(&s->out);
     }
+    buf_fini(&p->aside);
+    outbox_reply_end(&s->out);
     b->fx.depends = 0;
+    if (!answered) return;
     if (s->reply_mode == SESSION_REPLY_SKIP) s->reply_mode = SESSION_REPLY_ON;
     if (s->reply_mode == SESSION_REPLY_SKIP_NEXT) s->reply_mode = SESSION_REPLY_SKIP;
+}
+
+/* An EXEC that is refused ends its transaction and says so. */
+static void abort_exec(struct call *c)
+{
+    struct buf *out = c->reply->out;
+    struct buf why = {0};
+    size_t at = c->reply_start + 1;
+    if (out->len - at > 4 && memcmp(out->data + at, "ERR ", 4) == 0) at += 4;
+    buf_append(&why, out->data + at, out->len - at - 2); /* without CR LF */
+    out->len = c->reply_start;
+    resp_error(c->reply, "EXECABORT Transaction discarded because of: %.*s", (int)why.len,
+               why.data);
+    buf_fini(&why);
+    session_discard(c->session);
 }
 
 /* What is refused inside MULTI spoils the transaction. */
@@ -277,9 +307,8 @@ static void refuse(struct call *c)
     struct broker *b = c->broker;
     if (c->session->flags & SESSION_MULTI) c->session->flags |= SESSION_MULTI_BAD;
     if (c->top != NULL) b->stats[command_index(c->top)].rejected++;
-    const struct buf *out = c->reply->out;
-    size_t start = c->reply_start;
-    replied_error(b, out, start);
+    if (c->top != NULL && strcmp(c->top->name, "exec") == 0) abort_exec(c);
+    replied_error(b, c->reply->out, c->reply_start);
 }
 
 static enum broker_progress dispatch(struct call *c)
@@ -327,12 +356,9 @@ enum broker_progress broker_exec(struct broker *b, struct session *s, size_t arg
     b->current = s;
     enum broker_progress progress = dispatch(&c);
     b->current = NULL;
-    reply_end(&place, b, s);
+    reply_end(&place, b, s, progress != BROKER_RETRY && !(s->flags & SESSION_BLOCKED));
     if (b->blocked_count > 0) blocked_serve(b);
-    if (b->arena_uses++ > 64) { /* a pipeline of many calls in one turn must not pile up */
-        arena_reset(&b->arena);
-        b->arena_uses = 0;
-    }
+    arena_reset(&b->arena); /* a pipeline of many calls in one turn must not pile up */
     return progress;
 }
 
@@ -358,7 +384,7 @@ void broker_run_alone(struct broker *b, struct session *s, const struct command 
         broker_run(&c);
     }
     b->current = outer;
-    reply_end(&place, b, s);
+    reply_end(&place, b, s, !b->still_blocked);
     b->fx.depends = outer_depends;
 }
 
@@ -367,6 +393,6 @@ void broker_protocol_error(struct broker *b, struct session *s, const char *text
     struct reply_place place;
     reply_begin(&place, s);
     resp_error(&place.writer, "ERR %s", text);
-    reply_end(&place, b, s);
+    reply_end(&place, b, s, true);
     session_end(s, true);
 }

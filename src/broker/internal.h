@@ -30,6 +30,8 @@ struct broker {
     struct arena arena;
     struct rng rng;
 
+    bool needs_password; /* somebody but the machine's own users can connect */
+
     int64_t now_ms; /* Unix time of this turn */
     int64_t now_us;
     int64_t mono_us; /* monotonic, after the last command */
@@ -43,6 +45,7 @@ struct broker {
     uint64_t next_session_id;
     size_t session_count, monitor_count, blocked_count, watching_count;
     struct session *current; /* whose command runs */
+    struct session *monitors;
 
     struct map watched;               /* of struct watched_key lists, see watch.c */
     struct blocked_registry *blocked; /* see blocked.c */
@@ -50,11 +53,13 @@ struct broker {
     /* CLIENT PAUSE */
     int64_t pause_until_ms;
     bool pause_writes_only;
+    int64_t expire_not_before_ms; /* the journal had no room for it */
 
     /* Figures for INFO */
     struct command_stats *stats; /* by command_index */
     uint64_t commands_processed, connections_received, expired_keys, keyspace_hits, keyspace_misses,
-        rejected_connections, net_input, net_output, errors_replied, unexpected_errors;
+        rejected_connections, net_input, net_output, reads, writes, errors_replied,
+        unexpected_errors;
     struct map error_stats; /* of struct error_stat: code -> count */
     int64_t ops_samples[16];
     int64_t ops_last_ms;
@@ -63,8 +68,7 @@ struct broker {
     int64_t in_samples[16], out_samples[16];
     struct slowlog slowlog;
     char run_id[41];
-    uint64_t dirty_records; /* commands that changed something since the start */
-    unsigned arena_uses;
+    uint64_t dirty_records;   /* commands that changed something since the start */
     struct blocked *retrying; /* the block whose command runs again, see blocked.c */
     bool still_blocked;
 };
@@ -79,6 +83,12 @@ void broker_run(struct call *c);
 void broker_run_alone(struct broker *b, struct session *s, const struct command *cmd,
                       const struct command *top, size_t argc, const struct bytes *argv,
                       void (*fn)(struct call *c));
+
+/* The position, or 0 when nothing has to wait for it any more. */
+static inline uint64_t broker_uncovered(const struct broker *b, uint64_t position)
+{
+    return position > journal_covered(b->journal) ? position : 0;
+}
 
 /* The slot of a key in `positions`. */
 static inline uint64_t *broker_position(struct broker *b, int db, uint64_t hash)
@@ -99,11 +109,13 @@ void watch_fini(struct broker *b);
 void watch_add(struct broker *b, struct session *s, int db, struct bytes name, bool expired);
 void watch_clear(struct broker *b, struct session *s);
 void watch_touch(struct broker *b, int db, struct bytes name);
-/* Every key of this database was touched; -1: of all. `present` only: those that exist. */
-void watch_touch_db(struct broker *b, int db);
+/* A database is about to become what database `by` is, or empty (-1). */
+void watch_replace_db(struct broker *b, int db, int by);
 bool watch_expired(struct broker *b, struct session *s);
 
 /* monitor.c */
+void monitor_join(struct broker *b, struct session *s);
+void monitor_leave(struct broker *b, struct session *s); /* also when it is none */
 void monitor_feed(struct broker *b, struct session *s, size_t argc, const struct bytes *argv);
 
 /* blocked.c */
@@ -113,6 +125,8 @@ void blocked_free(struct blocked_registry *r);
 void blocked_signal(struct broker *b, int db, struct bytes name);
 void blocked_signal_all(struct broker *b); /* any key may have */
 void blocked_serve(struct broker *b);
+/* Runs what waits for no key again when the journal has synced more. */
+void blocked_look_at_journal(struct broker *b);
 void blocked_timeouts(struct broker *b);
 int64_t blocked_next_ms(const struct broker *b);
 /* Ends a block without serving it; true when it was blocked. */
@@ -124,14 +138,22 @@ bool blocked_unblock(struct broker *b, struct session *s, bool error);
 bool session_name_is_valid(struct bytes name);
 void session_set_text(struct buf *to, struct bytes text);
 
+/* call.c */
+/* Writes past CLIENT REPLY OFF: confirmations of subscriptions, CLIENT REPLY ON, RESET. */
+struct resp_writer call_reply_even_if_off(struct call *c);
+
 /* session.c */
 struct session *session_by_id(struct broker *b, uint64_t id);
 void session_reset(struct broker *b, struct session *s); /* RESET */
 void session_end(struct session *s, bool after_output);  /* asks the server to close */
+/* It gave the password, or needs none. */
+bool session_is_trusted(const struct session *s);
 bool session_is_paused(const struct broker *b, const struct session *s, const struct command *cmd);
 
 /* expire.c: deletes what is due, within a budget; true when more is due. */
 bool broker_expire(struct broker *b, int64_t budget_us);
+/* When it will have something to do; INT64_MAX: not as things are. */
+int64_t broker_next_expiry_ms(const struct broker *b);
 
 /* broker_metrics.c */
 void broker_metrics_register(void);

@@ -36,12 +36,6 @@ static void put_quoted(struct buf *out, struct bytes text)
     buf_putc(out, '"');
 }
 
-/* Passwords are for nobody's eyes. */
-static bool is_secret(struct bytes name, size_t i)
-{
-    return i > 0 && bytes_is_word(name, "auth");
-}
-
 void monitor_feed(struct broker *b, struct session *s, size_t argc, const struct bytes *argv)
 {
     struct buf line = {0};
@@ -50,10 +44,29 @@ void monitor_feed(struct broker *b, struct session *s, size_t argc, const struct
                s->flags & SESSION_UNIX ? "unix:" : s->address);
     for (size_t i = 0; i < argc; i++) {
         buf_putc(&line, ' ');
-        put_quoted(&line, is_secret(argv[0], i) ? BYTES("(redacted)") : argv[i]);
+        put_quoted(&line, argument_is_secret(argv, i) ? BYTES("(redacted)") : argv[i]);
     }
     buf_printf(&line, "\r\n");
-    for (struct session *m = b->first_session; m != NULL; m = m->next)
-        if ((m->flags & SESSION_MONITOR) && m != s) outbox_put(&m->out, buf_bytes(&line), 0);
+    for (struct session *m = b->monitors; m != NULL; m = m->next_monitor)
+        outbox_put(&m->out, buf_bytes(&line), 0);
     buf_fini(&line);
+}
+
+void monitor_join(struct broker *b, struct session *s)
+{
+    if (s->flags & SESSION_MONITOR) return;
+    s->flags |= SESSION_MONITOR;
+    s->next_monitor = b->monitors;
+    b->monitors = s;
+    b->monitor_count++;
+}
+
+void monitor_leave(struct broker *b, struct session *s)
+{
+    if (!(s->flags & SESSION_MONITOR)) return;
+    struct session **at = &b->monitors;
+    while (*at != s) at = &(*at)->next_monitor;
+    *at = s->next_monitor;
+    s->flags &= ~(unsigned)SESSION_MONITOR;
+    b->monitor_count--;
 }

@@ -45,10 +45,7 @@ static void let_go(struct broker *b, struct session *s)
     watch_clear(b, s);
     session_discard(s);
     blocked_cancel(b, s);
-    if (s->flags & SESSION_MONITOR) {
-        s->flags &= ~(unsigned)SESSION_MONITOR;
-        b->monitor_count--;
-    }
+    monitor_leave(b, s);
 }
 
 void broker_session_hangup(struct broker *b, struct session *s)
@@ -99,17 +96,16 @@ struct session *session_by_id(struct broker *b, uint64_t id)
     return NULL;
 }
 
-static bool queue_writes(const struct session *s)
+bool session_is_trusted(const struct session *s)
 {
-    for (size_t i = 0; i < s->queue_count; i++)
-        if (s->queue[i].cmd->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) return true;
-    return false;
+    return s->authenticated || !needs_password(s->broker);
 }
 
 bool session_is_paused(const struct broker *b, const struct session *s, const struct command *cmd)
 {
     if (strcmp(cmd->name, "unpause") == 0 || (s->flags & SESSION_INTERNAL)) return false;
     if (!b->pause_writes_only) return true;
-    if (cmd->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) return true;
-    return strcmp(cmd->name, "exec") == 0 && queue_writes(s);
+    unsigned flags = cmd->flags;
+    if (strcmp(cmd->name, "exec") == 0) flags |= s->queue_flags;
+    return flags & (CMD_WRITE | CMD_MAY_REPLICATE);
 }

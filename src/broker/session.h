@@ -54,7 +54,8 @@ struct watched_key;
 struct session {
     uint64_t id;
     struct broker *broker;
-    struct session *prev, *next; /* all sessions, oldest first */
+    struct session *prev, *next;  /* all sessions, oldest first */
+    struct session *next_monitor; /* of those that are one */
     const struct session_port *port;
     void *owner;
     int fd;           /* shown by CLIENT LIST; -1 */
@@ -77,6 +78,7 @@ struct session {
 
     struct queued_command *queue;
     size_t queue_count, queue_cap, queue_bytes;
+    unsigned queue_flags;        /* of all its commands */
     struct watched_key *watched; /* list */
     struct blocked *blocked;     /* NULL when not */
 };

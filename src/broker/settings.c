@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "broker/notify.h"
+#include "keys/str.h"
 #include "resp/request.h"
 
 enum kind { INTEGER, MEMORY, TEXT, CHOICE, NOTIFY, OUTPUT_LIMITS };
@@ -70,7 +71,7 @@ static const struct row rows[] = {
     {{"databases", NULL, "number of databases", SETTING_IMMUTABLE}, INTEGER, AT(databases), 16, 16,
      "16", NULL},
     {{"proto-max-bulk-len", NULL, "bytes of one argument at most", 0}, MEMORY,
-     AT(proto_max_bulk_len), MB, INT64_MAX, "512mb", NULL},
+     AT(proto_max_bulk_len), MB, STR_BYTES_MAX, "512mb", NULL},
     {{"client-query-buffer-limit", NULL, "bytes of unread input of one client at most", 0}, MEMORY,
      AT(client_query_buffer_limit), MB, INT64_MAX, "1gb", NULL},
     {{"client-output-buffer-limit", NULL, "per class: hard bytes, soft bytes, soft seconds", 0},

@@ -18,6 +18,22 @@ static void put_argument(struct resp_writer *w, struct bytes text)
     buf_fini(&cut);
 }
 
+/* HELLO 3 AUTH user password: what follows the word. */
+static bool follows_auth(const struct bytes *argv, size_t i)
+{
+    return (i >= 3 && bytes_is_word(argv[i - 1], "auth")) ||
+           (i >= 4 && bytes_is_word(argv[i - 2], "auth"));
+}
+
+bool argument_is_secret(const struct bytes *argv, size_t i)
+{
+    if (i == 0) return false;
+    if (bytes_is_word(argv[0], "auth")) return true;
+    if (bytes_is_word(argv[0], "hello")) return follows_auth(argv, i);
+    return i >= 3 && bytes_is_word(argv[0], "config") && bytes_is_word(argv[1], "set") &&
+           bytes_is_word(argv[i - 1], "requirepass");
+}
+
 static void entry_free(struct slow_entry *e)
 {
     buf_fini(&e->argv);
@@ -47,7 +63,8 @@ void slowlog_add(struct slowlog *log, size_t max, int64_t time_s, int64_t durati
     e->id = log->next_id++;
     e->time_s = time_s;
     e->duration_us = duration_us;
-    for (size_t i = 0; i < shown; i++) put_argument(&w, argv[i]);
+    for (size_t i = 0; i < shown; i++)
+        put_argument(&w, argument_is_secret(argv, i) ? BYTES("(redacted)") : argv[i]);
     e->argc = shown;
     if (shown < argc) {
         struct buf more = {0};

@@ -19,6 +19,9 @@ struct slowlog {
     uint64_t next_id;
 };
 
+/* True for what neither the slow log nor MONITOR may show: passwords. */
+bool argument_is_secret(const struct bytes *argv, size_t i);
+
 void slowlog_add(struct slowlog *log, size_t max, int64_t time_s, int64_t duration_us, size_t argc,
                  const struct bytes *argv, const char *address, struct bytes name);
 void slowlog_clear(struct slowlog *log);

@@ -49,20 +49,21 @@ void broker_reset_stats(struct broker *b)
     map_clear(&b->error_stats);
     b->commands_processed = b->connections_received = b->expired_keys = b->keyspace_hits =
         b->keyspace_misses = b->rejected_connections = b->net_input = b->net_output =
-            b->errors_replied = 0;
+            b->reads = b->writes = b->errors_replied = 0;
     b->ops_last_count = b->net_in_last = b->net_out_last = 0;
 }
 
 void broker_sample(struct broker *b)
 {
-    int64_t passed_ms = b->now_ms - b->ops_last_ms;
+    int64_t now_ms = b->mono_us / 1000;
+    int64_t passed_ms = now_ms - b->ops_last_ms;
     if (passed_ms < SAMPLE_MS) return;
     b->ops_samples[b->ops_index] =
         (int64_t)(b->commands_processed - b->ops_last_count) * 1000 / passed_ms;
     b->in_samples[b->ops_index] = (int64_t)(b->net_input - b->net_in_last) * 1000 / passed_ms;
     b->out_samples[b->ops_index] = (int64_t)(b->net_output - b->net_out_last) * 1000 / passed_ms;
     b->ops_index = (b->ops_index + 1) % SAMPLES;
-    b->ops_last_ms = b->now_ms;
+    b->ops_last_ms = now_ms;
     b->ops_last_count = b->commands_processed;
     b->net_in_last = b->net_input;
     b->net_out_last = b->net_output;

@@ -118,14 +118,38 @@ void watch_touch(struct broker *b, int db, struct bytes name)
     if (n != NULL) spoil(b, n);
 }
 
-void watch_touch_db(struct broker *b, int db)
+/* What a name would find in a database: nothing, an expired key, a living one. */
+enum there { NOTHING, EXPIRED, ALIVE };
+
+static enum there what_is_there(struct broker *b, int db, struct bytes name)
+{
+    if (db < 0) return NOTHING;
+    const struct key *k = keyspace_find(b->ks, db, name, hash_bytes(name));
+    if (k == NULL) return NOTHING;
+    return key_is_expired(k, b->now_ms) ? EXPIRED : ALIVE;
+}
+
+/* An expired key that goes, or comes, is no change to whoever saw none. */
+static void replace_one(struct watched_key *w, enum there before, enum there after)
+{
+    bool saw_it = !w->expired && before != NOTHING;
+    if (saw_it || after == ALIVE) w->session->flags |= SESSION_DIRTY_CAS;
+    else w->expired = after == EXPIRED;
+}
+
+void watch_replace_db(struct broker *b, int db, int by)
 {
     if (b->watching_count == 0) return;
     struct map_iter it;
     struct watched_name *n;
     map_iter_init(&it, &b->watched);
-    while ((n = map_iter_next(&it)) != NULL)
-        if (n->db == db && key_behind(b, n) != NULL) spoil(b, n);
+    while ((n = map_iter_next(&it)) != NULL) {
+        if (n->db != db) continue;
+        enum there before = what_is_there(b, db, key_of(n));
+        enum there after = what_is_there(b, by, key_of(n));
+        for (struct watched_key *w = n->watchers; w != NULL; w = w->next_of_name)
+            replace_one(w, before, after);
+    }
     map_iter_fini(&it);
 }
 
