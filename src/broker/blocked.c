@@ -6,6 +6,7 @@
  *
  * A key is signalled by whatever changed it (broker_drain); waiters are served between commands,
  * never inside one. A served command may signal further keys: serving goes on until none is left.
+ * Who waits for no key waits for the journal (WAITAOF) and is looked at when more of it is synced.
  */
 #include "base/hash.h"
 #include "base/mem.h"
@@ -36,7 +37,8 @@ struct blocked {
     int64_t deadline_ms; /* 0: none */
     uint64_t since;      /* tells equal deadlines apart */
     void (*on_timeout)(struct call *c);
-    size_t count;
+    struct blocked *prev_keyless, *next_keyless;
+    size_t count; /* 0: it waits for no key */
     struct waiter waiters[];
 };
 
@@ -44,6 +46,8 @@ struct blocked_registry {
     struct map keys;        /* of struct waited_key */
     struct order deadlines; /* of struct blocked */
     struct waited_key *signalled, *signalled_last;
+    struct blocked *keyless;
+    uint64_t synced; /* of the journal, when the keyless were looked at */
     uint64_t next_since;
 };
 
@@ -117,6 +121,20 @@ static void leave(struct broker *b, struct waiter *w)
     drop_key_if_idle(b, k);
 }
 
+static void join_keyless(struct blocked_registry *r, struct blocked *block)
+{
+    block->next_keyless = r->keyless;
+    if (r->keyless != NULL) r->keyless->prev_keyless = block;
+    r->keyless = block;
+}
+
+static void leave_keyless(struct blocked_registry *r, struct blocked *block)
+{
+    if (block->prev_keyless != NULL) block->prev_keyless->next_keyless = block->next_keyless;
+    else r->keyless = block->next_keyless;
+    if (block->next_keyless != NULL) block->next_keyless->prev_keyless = block->prev_keyless;
+}
+
 void call_block(struct call *c, const struct bytes *names, size_t count, enum key_type type,
                 int64_t timeout_ms, void (*on_timeout)(struct call *c))
 {
@@ -138,6 +156,7 @@ void call_block(struct call *c, const struct bytes *names, size_t count, enum ke
         bool twice = k->last != NULL && k->last->block == block;
         if (!twice) join(&block->waiters[block->count++], block, k);
     }
+    if (block->count == 0) join_keyless(b->blocked, block);
     if (timeout_ms > 0) {
         block->deadline_ms = c->now_ms + timeout_ms;
         order_insert(&b->blocked->deadlines, (double)block->deadline_ms, block);
@@ -152,6 +171,7 @@ bool blocked_cancel(struct broker *b, struct session *s)
     struct blocked *block = s->blocked;
     if (block == NULL) return false;
     for (size_t i = 0; i < block->count; i++) leave(b, &block->waiters[i]);
+    if (block->count == 0) leave_keyless(b->blocked, block);
     if (block->deadline_ms != 0)
         order_remove(&b->blocked->deadlines, (double)block->deadline_ms, since_of(block));
     queued_command_fini(&block->command);
@@ -240,6 +260,18 @@ void blocked_serve(struct broker *b)
         serve_key(b, k);
         k->signalled = false;
         drop_key_if_idle(b, k);
+    }
+}
+
+void blocked_look_at_journal(struct broker *b)
+{
+    struct blocked_registry *r = b->blocked;
+    uint64_t synced = journal_synced(b->journal);
+    if (r->keyless == NULL || synced == r->synced) return;
+    r->synced = synced;
+    for (struct blocked *block = r->keyless, *next; block != NULL; block = next) {
+        next = block->next_keyless;
+        serve(b, block);
     }
 }
 

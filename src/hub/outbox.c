@@ -13,6 +13,7 @@ void outbox_init(struct outbox *o, void (*on_dirty)(void *owner), void *owner)
 void outbox_fini(struct outbox *o)
 {
     buf_fini(&o->bytes);
+    buf_fini(&o->aside);
     mem_free(o->gates);
     o->gates = NULL;
     o->gate_count = o->gate_cap = o->gate_first = 0;
@@ -51,9 +52,23 @@ void outbox_gate(struct outbox *o, size_t offset, uint64_t position)
 void outbox_put(struct outbox *o, struct bytes b, uint64_t position)
 {
     if (o->closed) return;
+    if (o->replying) {
+        buf_put(&o->aside, b);
+        if (position > o->aside_position) o->aside_position = position;
+        return;
+    }
     outbox_gate(o, o->bytes.len, position);
     buf_put(&o->bytes, b);
     outbox_touch(o);
+}
+
+void outbox_reply_end(struct outbox *o)
+{
+    o->replying = false;
+    if (o->aside.len == 0) return;
+    outbox_put(o, buf_bytes(&o->aside), o->aside_position);
+    buf_fini(&o->aside);
+    o->aside_position = 0;
 }
 
 struct bytes outbox_ready(const struct outbox *o, uint64_t covered)

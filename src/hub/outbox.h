@@ -6,7 +6,11 @@
  * A gate says that the bytes from its offset on may leave only when the journal covers a position.
  * Positions grow along the buffer (a later byte never leaves before an earlier one), so whoever
  * appends calls outbox_gate() first and the outbox keeps only what raises the bar. No I/O here: the
- * server takes what is ready and says how much it wrote. One thread. */
+ * server takes what is ready and says how much it wrote.
+ *
+ * While the owner's command writes its reply straight into `bytes`, what others put (a message to
+ * oneself, a keyspace event of one's own EXEC) waits aside and follows the reply: inside of it it
+ * would be taken for a part of it. One thread. */
 #ifndef LEAT_HUB_OUTBOX_H
 #define LEAT_HUB_OUTBOX_H
 
@@ -28,6 +32,9 @@ struct outbox {
     void *owner;
     bool dirty;
     bool closed; /* nothing more is taken in: the connection is going */
+    bool replying;
+    struct buf aside; /* what was put while replying */
+    uint64_t aside_position;
 };
 
 void outbox_init(struct outbox *o, void (*on_dirty)(void *owner), void *owner);
@@ -45,6 +52,13 @@ static inline void outbox_touch(struct outbox *o)
 }
 /* Appends ready-made bytes that depend on `position` (0: on nothing). */
 void outbox_put(struct outbox *o, struct bytes b, uint64_t position);
+
+/* A reply is written into o->bytes between these two. */
+static inline void outbox_reply_begin(struct outbox *o)
+{
+    o->replying = true;
+}
+void outbox_reply_end(struct outbox *o);
 
 /* The bytes that may leave now. */
 struct bytes outbox_ready(const struct outbox *o, uint64_t covered);
