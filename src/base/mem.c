@@ -11,8 +11,31 @@
 
 #include "base/must.h"
 
-static atomic_size_t used;
+/* Each thread counts in a cell of its own, without a locked instruction: that one would wait for
+ * every store still under way, and did cost a tenth of a busy loop's time. What a thread frees need
+ * not be what it allocated, so a cell may be negative; the sum is right. Threads beyond the cells
+ * share the last one, with locked instructions. */
+enum { CELLS = 64 };
+
+static struct cell {
+    _Alignas(64) atomic_llong bytes;
+} cells[CELLS];
+static atomic_int cells_taken;
+static _Thread_local int own_cell = -1;
 static atomic_size_t peak;
+
+static void count(long long bytes)
+{
+    if (own_cell < 0) {
+        int next = atomic_fetch_add(&cells_taken, 1);
+        own_cell = next < CELLS ? next : CELLS - 1;
+    }
+    atomic_llong *mine = &cells[own_cell].bytes;
+    if (own_cell < CELLS - 1)
+        atomic_store_explicit(mine, atomic_load_explicit(mine, memory_order_relaxed) + bytes,
+                              memory_order_relaxed);
+    else atomic_fetch_add_explicit(mine, bytes, memory_order_relaxed);
+}
 
 static _Noreturn void out_of_memory(size_t n)
 {
@@ -24,7 +47,7 @@ static _Noreturn void out_of_memory(size_t n)
 static void *counted(void *p, size_t n)
 {
     if (p == NULL) out_of_memory(n);
-    atomic_fetch_add_explicit(&used, malloc_usable_size(p), memory_order_relaxed);
+    count((long long)malloc_usable_size(p));
     return p;
 }
 
@@ -54,7 +77,7 @@ void *mem_pages_map(size_t n)
     size_t before = -(uintptr_t)p % MEM_PAGES_PIECE;
     if (before > 0) must(munmap(p, before) == 0);
     must(munmap(p + before + n, MEM_PAGES_PIECE - before) == 0);
-    atomic_fetch_add_explicit(&used, n, memory_order_relaxed);
+    count((long long)n);
     return p + before;
 }
 
@@ -62,19 +85,19 @@ void mem_pages_unmap(void *p, size_t n)
 {
     if (n == 0) return;
     must(munmap(p, n) == 0);
-    atomic_fetch_sub_explicit(&used, n, memory_order_relaxed);
+    count(-(long long)n);
 }
 
 void *mem_realloc(void *p, size_t n)
 {
-    if (p != NULL) atomic_fetch_sub_explicit(&used, malloc_usable_size(p), memory_order_relaxed);
+    if (p != NULL) count(-(long long)malloc_usable_size(p));
     return counted(realloc(p, n ? n : 1), n);
 }
 
 void mem_free(void *p)
 {
     if (p == NULL) return;
-    atomic_fetch_sub_explicit(&used, malloc_usable_size(p), memory_order_relaxed);
+    count(-(long long)malloc_usable_size(p));
     free(p);
 }
 
@@ -92,7 +115,11 @@ void *mem_dup(const void *p, size_t n)
 
 size_t mem_used(void)
 {
-    return atomic_load_explicit(&used, memory_order_relaxed);
+    long long sum = 0;
+    int taken = atomic_load_explicit(&cells_taken, memory_order_relaxed);
+    for (int i = 0; i < taken && i < CELLS; i++)
+        sum += atomic_load_explicit(&cells[i].bytes, memory_order_relaxed);
+    return sum > 0 ? (size_t)sum : 0;
 }
 
 size_t mem_peak(void)
