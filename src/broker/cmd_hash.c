@@ -304,15 +304,15 @@ static void hscan(struct call *c)
     struct key *k;
     struct scan s;
     size_t n = 0;
-    if (!scan_parse(c, 2, false, &s) || !call_read_typed(c, c->argv[1], KEY_HASH, &k)) return;
-    bool is_table = k != NULL && k->encoding == ENC_HASHTABLE;
+    if (!scan_parse_key(c, KEY_HASH, &s, &k)) return;
+    bool is_table = k->encoding == ENC_HASHTABLE;
     if (is_table) scan_table(&s, &k->value.hash->table);
     else s.cursor = 0; /* a compact hash comes whole */
     scan_reply_head(c, &s);
     size_t place = resp_defer(c->reply);
     for (size_t i = 0; i < s.item_count; i++)
         reply_scanned(c, &s, hash_entry_field(s.items[i]), hash_entry_value(s.items[i]), &n);
-    if (k != NULL && !is_table) scan_pack(c, &s, k, &n);
+    if (!is_table) scan_pack(c, &s, k, &n);
     resp_defer_array(c->reply, place, n);
     scan_fini(&s);
 }

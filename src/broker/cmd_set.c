@@ -218,8 +218,8 @@ static void sscan(struct call *c)
     struct key *k;
     struct scan s;
     size_t n = 0;
-    if (!scan_parse(c, 2, false, &s) || !call_read_typed(c, c->argv[1], KEY_SET, &k)) return;
-    bool is_table = k != NULL && k->encoding == ENC_HASHTABLE;
+    if (!scan_parse_key(c, KEY_SET, &s, &k)) return;
+    bool is_table = k->encoding == ENC_HASHTABLE;
     if (is_table) scan_table(&s, &k->value.set->table);
     else s.cursor = 0; /* a compact set comes whole */
     scan_reply_head(c, &s);
@@ -231,7 +231,7 @@ static void sscan(struct call *c)
         resp_bulk(c->reply, member);
         n++;
     }
-    if (k != NULL && !is_table) {
+    if (!is_table) {
         struct set_iter it;
         struct bytes member;
         set_iter_init(&it, k);

@@ -3,13 +3,14 @@
 #include "base/mem.h"
 #include "base/num.h"
 
-/* As strtoul reads it, which is what Redis asks: a sign is fine, and nothing at all is 0. */
+/* As strtoul reads it, which is what Redis asks: a sign is fine, nothing at all is 0, and what is
+ * behind a zero byte is not seen. */
 static bool parse_cursor(struct call *c, struct bytes text, uint64_t *ret)
 {
     bool negative = text.len > 0 && text.data[0] == '-';
     size_t at = text.len > 1 && (negative || text.data[0] == '+');
     uint64_t n = 0;
-    for (; at < text.len; at++) {
+    for (; at < text.len && text.data[at] != 0; at++) {
         unsigned digit = (unsigned char)text.data[at] - (unsigned)'0';
         if (digit > 9 || n > (UINT64_MAX - digit) / 10) {
             resp_error(c->reply, "ERR invalid cursor");
