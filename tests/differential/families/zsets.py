@@ -28,7 +28,7 @@ def lex(g):
 
 def lex_key(g):
     """Ranges of names mean something only where all scores are equal: keys of their own, all 0."""
-    return g.key("y")  # steps.tame keeps other sorted sets out
+    return "y%d" % (g.rng.randint(1, 4) if g.chance(0.94) else g.rng.randint(5, 6))  # y6 is never there
 
 
 def rank(g):
@@ -94,9 +94,10 @@ def zrandmember(g):
 
 GRAMMAR = [
     (8, zadd),
-    (3, lambda g: ["ZADD", lex_key(g)] + g.some(lambda: ["0", g.member()], 1, 5)),
+    (3, lambda g: ["ZADD", "y%d" % g.rng.randint(1, 5)] + g.some(lambda: ["0", g.member()], 1, 5)),
     (0.5, lambda g: ["ZREM", lex_key(g)] + g.some(g.member)),
     (0.1, lambda g: ["DEL", lex_key(g)]),
+    (0.3, lambda g: ["SET", "y5", "x"]),
     (3, lambda g: ["ZINCRBY", g.key("z"), score(g), g.member()]),
     (2, lambda g: ["ZREM", g.key("z")] + g.some(g.member)),
     (2, lambda g: ["ZSCORE", g.key("z"), g.member()]),
