@@ -13,6 +13,9 @@ enum {
     BATCH_HEADER = 64,
     BATCH_ALIGN = 8,
     RECORD_PREFIX = 4,
+    SNAPSHOT_HEADER = 4096,
+    SNAPSHOT_DBS = 16,
+    BLOCK_HEADER = 32,
 };
 
 struct segment_header {
@@ -73,6 +76,47 @@ bool batch_is_whole(const char *p, const struct batch_header *h);
 /* The next record at *at in records[0..length); false at the end or when the framing is wrong;
  * *at == length tells the end. */
 bool record_next(const char *records, uint64_t length, uint64_t *at, struct bytes *ret);
+
+struct snapshot_header {
+    uint32_t version;
+    uint64_t history;
+    uint64_t position; /* where the journal goes on */
+    uint64_t time_us;
+    uint64_t keys[SNAPSHOT_DBS], expiring[SNAPSHOT_DBS]; /* at the beginning: for reserving */
+};
+
+enum { BLOCK_END = 1 }; /* flag: the last block, with counts in it */
+
+struct block_header {
+    uint64_t number; /* from 0 on */
+    uint64_t length; /* of the records */
+    uint32_t records;
+    uint32_t flags;
+    uint32_t crc;
+};
+
+struct end_mark { /* what the last block holds */
+    uint64_t complete; /* the journal must reach this far */
+    uint64_t blocks, records, bytes;
+};
+enum { END_MARK = 32 };
+
+static inline uint64_t block_size(uint64_t length)
+{
+    return (BLOCK_HEADER + length + BATCH_ALIGN - 1) & ~(uint64_t)(BATCH_ALIGN - 1);
+}
+
+/* `out` holds SNAPSHOT_HEADER bytes. As for segments. */
+void snapshot_header_encode(char *out, const struct snapshot_header *h);
+enum header_state snapshot_header_decode(const char *page, struct snapshot_header *ret);
+/* `padding` is what fills up to block_size(); at most BATCH_ALIGN - 1 zeros. */
+void block_header_encode(char *out, struct block_header *h, struct bytes records,
+                         struct bytes padding);
+/* As for batches. */
+bool block_header_decode(const char *p, uint64_t room, struct block_header *ret);
+bool block_is_whole(const char *p, const struct block_header *h);
+void end_mark_encode(char out[END_MARK], const struct end_mark *m);
+void end_mark_decode(const char *p, struct end_mark *ret);
 
 bool bytes_are_zero(const char *p, size_t n);
 
