@@ -447,8 +447,7 @@ static void test_power_loss_after_restart(void **state)
         struct journal_options o = {.dir = dir, .segment_bytes = SEGMENT, .files = &again.layer};
         tale_init(&t, b.tale.seed, b.tale.length_max);
         assert_int_equal(tale_open(&t, o, &e, &j), 0);
-        file_fault_note(&again, t.position);
-        size_t opened = again.op_count;
+        size_t opened = file_fault_note(&again, t.position);
         journal_close(j);
         for (size_t at = opened; at <= again.op_count; at++) {
             scratch_clear(into);

@@ -84,13 +84,6 @@ static size_t add_op(struct file_fault *f, struct fault_op op)
     return f->op_count++;
 }
 
-static void record(struct file_fault *f, struct fault_op op)
-{
-    pthread_mutex_lock(&f->lock);
-    if (f->recording) add_op(f, op);
-    pthread_mutex_unlock(&f->lock);
-}
-
 struct survey {
     struct file_fault *f;
     const char *dir;
@@ -133,9 +126,13 @@ void file_fault_record(struct file_fault *f, const char *dir, bool synced)
     pthread_mutex_unlock(&f->lock);
 }
 
-void file_fault_note(struct file_fault *f, uint64_t value)
+size_t file_fault_note(struct file_fault *f, uint64_t value)
 {
-    record(f, (struct fault_op){.kind = OP_NOTE, .offset = value});
+    pthread_mutex_lock(&f->lock);
+    if (f->recording) add_op(f, (struct fault_op){.kind = OP_NOTE, .offset = value});
+    size_t ops = f->op_count;
+    pthread_mutex_unlock(&f->lock);
+    return ops;
 }
 
 static uint64_t inode_of(struct file_fault *f, int fd)

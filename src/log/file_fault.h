@@ -69,8 +69,9 @@ void file_fault_give_space(struct file_fault *f, int64_t space);
 /* From now on. The names in `dir`, the only directory that may be used then, count as synced, and
  * what is in the files as `synced` says. */
 void file_fault_record(struct file_fault *f, const char *dir, bool synced);
-/* Records that the code under test has promised `value` by now. */
-void file_fault_note(struct file_fault *f, uint64_t value);
+/* Records that the code under test has promised `value` by now; returns the number of operations so
+ * far. */
+size_t file_fault_note(struct file_fault *f, uint64_t value);
 /* Fills the (empty) directory with what a power failure after `ops` recorded operations leaves of
  * it. Returns the highest note before. */
 uint64_t file_fault_crash(struct file_fault *f, size_t ops, enum fault_loss loss, uint64_t seed,

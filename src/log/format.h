@@ -95,7 +95,7 @@ struct block_header {
     uint32_t crc;
 };
 
-struct end_mark { /* what the last block holds */
+struct end_mark {      /* what the last block holds */
     uint64_t complete; /* the journal must reach this far */
     uint64_t blocks, records, bytes;
 };

@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -101,6 +103,54 @@ static void test_large_units(void **state)
     assert_int_equal(tale_count(&t, o, &(struct journal_error){0}, NULL), t.told);
     tale_fini(&t);
     scratch_remove(dir);
+}
+
+/* The child appends and tells how far it is covered, until it is killed. */
+static void live_until_killed(struct journal_options o, int tell_fd)
+{
+    struct tale t, fresh;
+    struct journal *j;
+    struct journal_error e;
+    tale_init(&t, 12, 300);
+    tale_init(&fresh, 12, 300);
+    if (tale_open(&fresh, o, &e, &j) < 0) _exit(1);
+    for (;;) {
+        tale_append(&t, j, 1 + t.told % 9);
+        journal_flush(j);
+        uint64_t covered = journal_covered(j);
+        if (write(tell_fd, &covered, sizeof(covered)) != sizeof(covered)) _exit(1);
+    }
+}
+
+/* kill -9 loses nothing that was covered, whatever the policy. */
+static void test_killed(void **state)
+{
+    for (int round = 0; round < 9; round++) {
+        char *dir = scratch_new();
+        struct journal_options o = {
+            .dir = dir, .sync = policies[round % 3], .segment_bytes = 256 << 10};
+        int fds[2];
+        assert_int_equal(pipe(fds), 0);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) live_until_killed(o, fds[1]);
+        close(fds[1]);
+        uint64_t covered = 0, next;
+        for (int i = 0; i < 100 + round * 150; i++)
+            if (read(fds[0], &next, sizeof(next)) == sizeof(next)) covered = next;
+        assert_int_equal(kill(child, SIGKILL), 0);
+        while (read(fds[0], &next, sizeof(next)) == sizeof(next)) covered = next;
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        close(fds[0]);
+
+        struct tale t;
+        tale_init(&t, 12, 300);
+        struct journal *j = open_or_fail(&t, o);
+        assert_true(t.position >= covered && covered > 0);
+        journal_close(j);
+        tale_fini(&t);
+        scratch_remove(dir);
+    }
 }
 
 static void test_wake_and_covered(void **state)
@@ -257,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_reopen),
         cmocka_unit_test(test_many_segments),
         cmocka_unit_test(test_large_units),
+        cmocka_unit_test(test_killed),
         cmocka_unit_test(test_wake_and_covered),
         cmocka_unit_test(test_everysec_syncs),
         cmocka_unit_test(test_idle_marker),
