@@ -215,8 +215,8 @@ static void bzmpop(struct call *c)
 
 const struct command cmd_blocking[] = {
     /* clang-format off */
-    {.name = "bzmpop", .arity = -5, .flags = CMD_WRITE | CMD_BLOCKING | CMD_MOVABLE_KEYS | CMD_SHRINKS,
-     .first_key = 2, .key_positions = KEYS_NUMBERED, ZSET, .since = "7.0.0",
+    {.name = "bzmpop", .arity = -5, .flags = POP | CMD_BLOCKING | CMD_MOVABLE_KEYS, .first_key = 2,
+     .key_positions = KEYS_NUMBERED, ZSET, .since = "7.0.0",
      .syntax = "BZMPOP timeout numkeys key [key ...] <MIN | MAX> [COUNT count]",
      .summary = "ZMPOP that waits until one of the sorted sets has members.", .handler = bzmpop,
      .complexity = "O(K + M log N) with K keys, M members popped"},

@@ -335,7 +335,8 @@ static void zintercard(struct call *c)
 
 const struct command cmd_zset_ops[] = {
     /* clang-format off */
-    {.name = "zdiff", .arity = -3, ANSWERS, .since = "6.2.0", .syntax = "ZDIFF numkeys key [key ...] [WITHSCORES]",
+    {.name = "zdiff", .arity = -3, ANSWERS, .since = "6.2.0",
+     .syntax = "ZDIFF numkeys key [key ...] [WITHSCORES]",
      .summary = "Answers the members of the first sorted set that are in none of the others.",
      .handler = zdiff, .complexity = DIFF_TIME},
     {.name = "zdiffstore", .arity = -4, STORES, .since = "6.2.0",
