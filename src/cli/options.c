@@ -93,7 +93,10 @@ bool cli_options(int argc, char **argv, const struct cli_usage *usage, struct se
     settings_load_environment(settings, &errors);
     apply_command_line(settings, &p, &errors);
     bool ok = errors.len == 0;
-    if (!ok) fprintf(stderr, "%.*s", (int)errors.len, errors.data);
+    if (!ok) {
+        fprintf(stderr, "%.*s", (int)errors.len, errors.data);
+        settings_fini(settings);
+    }
     buf_fini(&errors);
     mem_free(p.given);
     mem_free(table);
