@@ -108,6 +108,7 @@ static void take_units(struct journal *j, struct batch *b)
         length = with;
         records += u->records;
     }
+    must(last != NULL); /* the first unit is taken whatever its size */
     b->units = j->pending_first;
     j->pending_first = last->next;
     if (j->pending_first == NULL) j->pending_last = NULL;
