@@ -107,6 +107,15 @@ bool call_int_range(struct call *c, struct bytes arg, int64_t min, int64_t max, 
     return false;
 }
 
+bool call_count(struct call *c, struct bytes arg, int64_t *ret)
+{
+    if (!call_int(c, arg, ret)) return false;
+    if (*ret != INT64_MIN) return true;
+    resp_error(c->reply, "ERR value is out of range, value must between %lld and %lld",
+               (long long)-INT64_MAX, (long long)INT64_MAX);
+    return false;
+}
+
 bool call_double(struct call *c, struct bytes arg, double *ret)
 {
     if (num_parse_double(arg, ret)) return true;

@@ -46,6 +46,8 @@ void call_depends_on_all(struct call *c);
 bool call_int(struct call *c, struct bytes arg, int64_t *ret); /* "value is not an integer ..." */
 bool call_int_range(struct call *c, struct bytes arg, int64_t min, int64_t max, const char *error,
                     int64_t *ret);
+/* A count whose sign means something: it can be turned round. */
+bool call_count(struct call *c, struct bytes arg, int64_t *ret);
 bool call_double(struct call *c, struct bytes arg, double *ret); /* "value is not a valid float" */
 
 /* ---- Common errors ---- */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "broker/internal.h"
+#include "broker/key_specs.h"
 
 struct name_of_bit {
     unsigned bit;
@@ -81,41 +82,6 @@ static void put_bits(struct resp_writer *w, unsigned bits, const struct name_of_
     resp_defer_set(w, place, count);
 }
 
-/* The keys as one key specification: from an index, so many, in steps. */
-static void put_key_specs(struct resp_writer *w, const struct command *cmd)
-{
-    if (cmd->first_key == 0 || cmd->key_positions != KEYS_RANGE) {
-        resp_array(w, 0);
-        return;
-    }
-    resp_array(w, 1);
-    resp_map(w, 3);
-    resp_bulk_str(w, "flags");
-    resp_set(w, 2);
-    resp_simple(w, cmd->flags & CMD_WRITE ? "RW" : "RO");
-    resp_simple(w, cmd->flags & CMD_WRITE ? "update" : "access");
-    resp_bulk_str(w, "begin_search");
-    resp_map(w, 2);
-    resp_bulk_str(w, "type");
-    resp_bulk_str(w, "index");
-    resp_bulk_str(w, "spec");
-    resp_map(w, 1);
-    resp_bulk_str(w, "index");
-    resp_int(w, cmd->first_key);
-    resp_bulk_str(w, "find_keys");
-    resp_map(w, 2);
-    resp_bulk_str(w, "type");
-    resp_bulk_str(w, "range");
-    resp_bulk_str(w, "spec");
-    resp_map(w, 3);
-    resp_bulk_str(w, "lastkey");
-    resp_int(w, cmd->last_key < 0 ? cmd->last_key : cmd->last_key - cmd->first_key);
-    resp_bulk_str(w, "keystep");
-    resp_int(w, cmd->key_step);
-    resp_bulk_str(w, "limit");
-    resp_int(w, 0);
-}
-
 static size_t subcommand_count(const struct command *cmd)
 {
     size_t n = 0;
@@ -143,7 +109,7 @@ static void put_info(struct resp_writer *w, const struct command *parent, const 
     resp_int(w, plain ? cmd->key_step : store);
     put_bits(w, acl_of(cmd), acl_names, COUNT_OF(acl_names));
     resp_array(w, 0);
-    put_key_specs(w, cmd);
+    key_specs_put(w, cmd);
     size_t subs = subcommand_count(cmd);
     resp_array(w, subs);
     for (size_t i = 0; i < subs; i++) put_info(w, cmd, &cmd->subcommands[i]);
@@ -184,7 +150,7 @@ static void command_info(struct call *c)
     for (size_t i = 2; i < c->argc; i++) {
         const struct command *parent;
         const struct command *cmd = find_by_name(c->argv[i], &parent);
-        if (cmd == NULL) resp_null_array(c->reply);
+        if (cmd == NULL) resp_null(c->reply);
         else put_info(c->reply, parent, cmd);
     }
 }
@@ -299,10 +265,7 @@ static void get_keys(struct call *c, bool with_flags)
     for (int i = 0; i < n; i++) {
         if (with_flags) resp_array(c->reply, 2);
         resp_bulk(c->reply, c->argv[2 + indexes[i]]);
-        if (!with_flags) continue;
-        resp_set(c->reply, 2);
-        resp_simple(c->reply, cmd->flags & CMD_WRITE ? "RW" : "RO");
-        resp_simple(c->reply, cmd->flags & CMD_WRITE ? "update" : "access");
+        if (with_flags) key_specs_put_use(c->reply, cmd, c->argv + 2, c->argc - 2, i);
     }
 }
 

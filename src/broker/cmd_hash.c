@@ -253,12 +253,12 @@ static void hrandfield(struct call *c)
     struct bytes field, value;
     int64_t n = 0;
     bool with_values = c->argc == 4;
-    if (c->argc > 2 && !call_int(c, c->argv[2], &n)) return;
+    if (c->argc > 2 && !call_count(c, c->argv[2], &n)) return;
     if (c->argc > 4 || (with_values && !bytes_is_word(c->argv[3], "withvalues"))) {
         call_error_syntax(c);
         return;
     }
-    if (n < -(INT64_MAX / 2) || (with_values && n > INT64_MAX / 2)) {
+    if (with_values && (n < -(INT64_MAX / 2) || n > INT64_MAX / 2)) {
         resp_error(c->reply, "ERR value is out of range");
         return;
     }

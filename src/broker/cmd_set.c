@@ -131,9 +131,7 @@ static void srandmember(struct call *c)
         call_error_syntax(c);
         return;
     }
-    if (c->argc == 3 &&
-        !call_int_range(c, c->argv[2], -INT64_MAX, INT64_MAX, "ERR value is out of range", &n))
-        return;
+    if (c->argc == 3 && !call_count(c, c->argv[2], &n)) return;
     if (!call_read_typed(c, c->argv[1], KEY_SET, &k)) return;
     if (c->argc == 2) {
         srandmember_one(c, k);

@@ -42,7 +42,8 @@ static bool take_expiry(struct call *c, size_t *i, struct set_options *o)
                  {"pxat", UNIT_MS, true}};
     for (size_t f = 0; f < sizeof forms / sizeof *forms; f++) {
         if (!bytes_is_word(c->argv[*i], forms[f].word)) continue;
-        if (*i + 1 >= c->argc || o->expires || o->keep_ttl || o->persist) break;
+        bool other = o->expires && o->at_ms != (int64_t)f; /* the same once more is fine */
+        if (*i + 1 >= c->argc || other || o->keep_ttl || o->persist) break;
         o->expires = true;
         (*i)++;
         o->at_ms = (int64_t)f; /* the form; resolved once the syntax is known to be right */
@@ -389,7 +390,7 @@ static void incrbyfloat(struct call *c)
     }
     struct bytes value = {text, num_format_long_double(text, n)};
     bool created = k == NULL;
-    change_string_set(c, k, c->argv[1], value, true);
+    str_set_text(change_string_set(c, k, c->argv[1], value, true), value);
     if (created) call_event(c, NOTIFY_NEW, "new", c->argv[1]);
     call_event(c, NOTIFY_STRING, "incrbyfloat", c->argv[1]);
     resp_bulk(c->reply, value);

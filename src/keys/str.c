@@ -56,10 +56,12 @@ void str_set_integer(struct key *k, int64_t n)
 void str_set(struct key *k, struct bytes value)
 {
     int64_t n;
-    if (value.len <= STR_INT_TEXT_MAX && num_parse_i64(value, &n)) {
-        str_set_integer(k, n);
-        return;
-    }
+    if (value.len <= STR_INT_TEXT_MAX && num_parse_i64(value, &n)) str_set_integer(k, n);
+    else str_set_text(k, value);
+}
+
+void str_set_text(struct key *k, struct bytes value)
+{
     struct str *s = new_str(value); /* before the old one goes: value may point into it */
     str_free(k);
     k->encoding = value.len <= STR_EMBSTR_MAX ? ENC_EMBSTR : ENC_RAW;

@@ -16,6 +16,8 @@ struct str {
 /* Sets the value of a key whose value is zero or a string; picks the encoding as Redis does. */
 void str_set(struct key *k, struct bytes value);
 void str_set_integer(struct key *k, int64_t n);
+/* The same as text, even where the text is that of an integer: INCRBYFLOAT's results. */
+void str_set_text(struct key *k, struct bytes value);
 /* The value as text. Integers are written into `scratch`, which holds STR_INT_TEXT_MAX + 1.
  * Borrowed until the next change. */
 struct bytes str_get(const struct key *k, char *scratch);
