@@ -125,6 +125,17 @@ static int adopt_current(struct journal *j, const struct found *f)
     return 0;
 }
 
+static void adopt_kept(struct journal *j, const struct found *f)
+{
+    struct segment *s = mem_calloc(sizeof(*s));
+    *s = (struct segment){.number = f->number,
+                          .first_position = f->header.first_position,
+                          .size = f->size,
+                          .used = f->size,
+                          .fd = -1};
+    keep_segment(j, s);
+}
+
 /* Takes over the files that recovery found. */
 static int adopt(struct journal *j, const struct recovery *rec)
 {
@@ -133,9 +144,8 @@ static int adopt(struct journal *j, const struct recovery *rec)
     for (size_t i = 0; i < rec->count && r == 0; i++) {
         const struct found *f = &rec->found[i];
         j->next_number = f->number + 1;
-        if (f->end > 0 && i < rec->last) {
-            j->kept_bytes += f->size;
-            j->kept_segments++;
+        if (f->state == HEADER_VALID && i < rec->last) {
+            adopt_kept(j, f);
         } else if (i == rec->last) {
             r = adopt_current(j, f);
         } else if (f->state == HEADER_BLANK && f->remains_end == 0) {
@@ -165,12 +175,12 @@ static int draw_history(struct journal *j)
     return 0;
 }
 
-static int recover(struct journal *j, const struct journal_options *options,
-                   struct journal_error *e)
+static int recover(struct journal *j, const struct journal_from *from, struct journal_error *e)
 {
     struct recovery rec;
     int64_t began = now_us();
-    recovery_init(&rec, options, j->files, e);
+    recovery_init(&rec, &j->options, j->files, e);
+    if (from != NULL) recovery_from(&rec, from);
     int r = recovery_read(&rec);
     if (r == 0) r = recovery_repair(&rec);
     if (r < 0) goto out;
@@ -187,11 +197,13 @@ out:
     return r;
 }
 
-static struct journal *journal_new(const struct journal_options *o)
+static struct journal *allocate_journal(const struct journal_options *o)
 {
     struct journal *j = mem_calloc(sizeof(*j));
     j->files = o->files != NULL ? o->files : &file_layer_real;
     j->dir = mem_strdup(o->dir);
+    j->options = *o;
+    j->options.dir = j->dir;
     size_t bytes = o->segment_bytes != 0 ? o->segment_bytes : SEGMENT_BYTES_DEFAULT;
     if (bytes < SEGMENT_BYTES_MIN) bytes = SEGMENT_BYTES_MIN;
     j->segment_bytes = bytes / SEGMENT_HEADER * SEGMENT_HEADER;
@@ -238,6 +250,7 @@ static void journal_free(struct journal *j)
     segment_free(j->files, j->current);
     free_segments(j, &j->prepared);
     free_segments(j, &j->retired);
+    free_segments(j, &j->kept);
     free_segments(j, &j->unused);
     if (j->lock_fd >= 0) j->files->close(j->files->ctx, j->lock_fd);
     if (j->wake_fd >= 0) close(j->wake_fd);
@@ -267,33 +280,53 @@ static int start_threads(struct journal *j)
     return r;
 }
 
-int journal_open(const struct journal_options *options, struct journal_error *ret_error,
-                 struct journal **ret_j)
+int journal_new(const struct journal_options *options, struct journal_error *ret_error,
+                struct journal **ret_j)
 {
-    struct journal *j = journal_new(options);
+    struct journal *j = allocate_journal(options);
     int r = file_make_dir(j->files, j->dir, 0700);
     if (r < 0) open_fail(ret_error, r, "making the directory", j->dir);
     if (r == 0) r = lock_dir(j, ret_error);
-    if (r == 0) r = recover(j, options, ret_error);
-    if (r < 0) goto fail;
-
-    writer_register_metrics();
-    r = j->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    r = r < 0 ? -errno : start_threads(j);
-    if (r < 0) {
-        open_fail(ret_error, r, "starting the journal in", j->dir);
-        goto fail;
+    if (r == 0) {
+        j->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        if (j->wake_fd < 0) r = open_fail(ret_error, -errno, "starting the journal in", j->dir);
     }
-    *ret_j = j;
+    if (r < 0) journal_free(j);
+    else *ret_j = j;
+    return r;
+}
+
+int journal_start(struct journal *j, const struct journal_from *from,
+                  struct journal_error *ret_error)
+{
+    int r = recover(j, from, ret_error);
+    if (r < 0) return r;
+    writer_register_metrics();
+    r = start_threads(j);
+    if (r < 0) return open_fail(ret_error, r, "starting the journal in", j->dir);
+    j->started = true;
     return 0;
-fail:
-    journal_free(j);
+}
+
+int journal_open(const struct journal_options *options, struct journal_error *ret_error,
+                 struct journal **ret_j)
+{
+    struct journal *j;
+    int r = journal_new(options, ret_error, &j);
+    if (r < 0) return r;
+    r = journal_start(j, NULL, ret_error);
+    if (r < 0) journal_close(j);
+    else *ret_j = j;
     return r;
 }
 
 void journal_close(struct journal *j)
 {
     if (j == NULL) return;
+    if (!j->started) {
+        journal_free(j);
+        return;
+    }
     journal_flush(j);
     pthread_mutex_lock(&j->lock);
     j->stopping = true;
@@ -325,6 +358,32 @@ uint64_t journal_end(struct journal *j)
     j->records++;
     j->admit_left -= (int64_t)framed;
     return j->head += framed;
+}
+
+uint64_t journal_history(const struct journal *j)
+{
+    return j->history;
+}
+
+/* The position behind the oldest of `kept`. */
+static uint64_t end_of_oldest(const struct journal *j)
+{
+    if (j->kept.first->next != NULL) return j->kept.first->next->first_position;
+    if (j->retired.first != NULL) return j->retired.first->first_position;
+    return j->current->first_position;
+}
+
+void journal_drop_before(struct journal *j, uint64_t position)
+{
+    pthread_mutex_lock(&j->lock);
+    while (j->kept.first != NULL && end_of_oldest(j) <= position) {
+        struct segment *s = segment_list_pop(&j->kept);
+        j->kept_bytes -= s->size;
+        j->kept_segments--;
+        segment_list_push(&j->unused, s);
+    }
+    pthread_cond_signal(&j->want);
+    pthread_mutex_unlock(&j->lock);
 }
 
 uint64_t journal_head(const struct journal *j)

@@ -33,12 +33,12 @@ struct journal_options {
     size_t segment_bytes;           /* 0: the default, 64 MB */
     size_t unsynced_bytes_max;      /* 0: the default, 64 MB; see journal_is_full */
     const struct file_layer *files; /* NULL: the real one */
-    /* Called by journal_open for each record in order, before it returns. A negative result stops
-     * the open: the record's content could not be understood. */
+    /* Called by journal_start for each record in order, before it returns. A negative result stops
+     * it: the record's content could not be understood; -ECANCELED: for another reason. */
     int (*replay)(void *arg, struct bytes record, uint64_t position);
-    /* Called by journal_open now and then with bytes done and in all; may be NULL. */
+    /* Called by journal_start now and then with bytes done and in all; may be NULL. */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
-    /* Called by journal_open when a torn tail was cut (saved aside in `saved_as`); may be NULL. */
+    /* Called by journal_start when a torn tail was cut (saved aside in `saved_as`); may be NULL. */
     void (*torn)(void *arg, const char *file, uint64_t offset, uint64_t len, const char *saved_as);
     void *arg;
 };
@@ -48,7 +48,24 @@ struct journal_error {
     char text[512]; /* one sentence: file, offset, what, and the remedy */
 };
 
-/* Replays what is there and gets ready to append. On failure *ret_j is untouched. */
+/* Makes and locks the directory. The journal is at position 0 then, covers nothing and takes no
+ * records before it was started; the callbacks of `options` are kept. On failure *ret_j is
+ * untouched. */
+int journal_new(const struct journal_options *options, struct journal_error *ret_error,
+                struct journal **ret_j);
+
+/* A snapshot that the journal goes on from. */
+struct journal_from {
+    uint64_t history;
+    uint64_t position; /* records up to here are not replayed */
+    uint64_t complete; /* the journal must reach this far */
+};
+/* Replays what is there (behind `from`; NULL: all) and gets ready to append. May take long, and may
+ * be called on another thread than the one that will append, while nothing else is called but
+ * journal_covered() and journal_synced(). After a failure only journal_close() is left. */
+int journal_start(struct journal *j, const struct journal_from *from,
+                  struct journal_error *ret_error);
+/* Both in one. */
 int journal_open(const struct journal_options *options, struct journal_error *ret_error,
                  struct journal **ret_j);
 /* Commits and syncs what was appended, writes the idle marker, frees. NULL is fine. */
@@ -94,11 +111,18 @@ void journal_set_sync(struct journal *j, enum journal_sync sync);
  * journal_synced() tells when it is. */
 void journal_want_sync(struct journal *j, uint64_t position);
 
+/* The journal's id: it tells the journals of two servers apart. */
+uint64_t journal_history(const struct journal *j);
+/* Nobody needs records up to `position` any more: segments that hold no others are removed, soon
+ * and in their order. */
+void journal_drop_before(struct journal *j, uint64_t position);
+
 struct journal_stats {
-    uint64_t bytes;    /* of all segments in use */
-    uint64_t batches;  /* written since the start */
-    uint64_t records;  /* appended since the start */
-    uint64_t replayed; /* records replayed at the start */
+    uint64_t bytes;          /* of all segments in use */
+    uint64_t first_position; /* of the oldest of them */
+    uint64_t batches;        /* written since the start */
+    uint64_t records;        /* appended since the start */
+    uint64_t replayed;       /* records replayed at the start */
     int64_t replay_us;
     int64_t sync_us_p50, sync_us_p99, sync_us_max;
     uint64_t segments;

@@ -53,7 +53,9 @@ struct journal {
     const struct file_layer *files;
     char *dir;
     size_t segment_bytes, unsynced_bytes_max, reserve_bytes;
+    bool started; /* its threads run */
     uint64_t history;
+    struct journal_options options; /* for the callbacks */
     int lock_fd, wake_fd;
     pthread_t syncer, preparer;
 
@@ -93,9 +95,10 @@ struct journal {
     struct segment *current;
     struct segment_list prepared;
     struct segment_list retired; /* full, not yet synced */
-    struct segment_list unused;  /* prepared but too small when their turn came: to be deleted */
+    struct segment_list kept;    /* full and synced, closed, in order */
+    struct segment_list unused;  /* to be deleted: no more needed, or too small when prepared */
     uint64_t next_number;
-    uint64_t kept_bytes, kept_segments; /* of segments that are closed */
+    uint64_t kept_bytes, kept_segments; /* of `kept` */
 
     uint64_t need_bytes;      /* a segment of this much room is waited for; 0: none */
     uint64_t prepare_tries;   /* counts finished attempts */
@@ -114,6 +117,8 @@ int64_t now_ms(void); /* monotonic */
 int64_t now_us(void);
 uint64_t wall_us(void);
 
+/* The segment's turn is over and all of it is synced. */
+void keep_segment(struct journal *j, struct segment *s);
 void segment_list_push(struct segment_list *list, struct segment *s);
 struct segment *segment_list_pop(struct segment_list *list);
 

@@ -102,7 +102,7 @@ static void delete_unused(struct journal *j)
     segment_name(name, s->number);
     pthread_mutex_unlock(&j->lock);
     char *path = path_join(j->dir, name);
-    j->files->unlink(j->files->ctx, path); /* blank: were it to stay, it would do no harm */
+    j->files->unlink(j->files->ctx, path); /* were it to stay, it would do no harm */
     mem_free(path);
     segment_free(j->files, s);
     pthread_mutex_lock(&j->lock);
@@ -143,8 +143,11 @@ int prepare_first(struct journal *j, struct segment **ret)
     j->next_number = s->number + 1;
 
     char page[SEGMENT_HEADER];
-    struct segment_header h = {
-        .history = j->history, .epoch = s->number, .size = s->size, .time_us = wall_us()};
+    struct segment_header h = {.history = j->history,
+                               .epoch = s->number,
+                               .first_position = j->written,
+                               .size = s->size,
+                               .time_us = wall_us()};
     segment_header_encode(page, &h);
     struct iovec iov = {page, sizeof(page)};
     r = file_write_all(j->files, s->fd, &iov, 1, 0);
@@ -154,6 +157,7 @@ int prepare_first(struct journal *j, struct segment **ret)
         return r;
     }
     s->used = SEGMENT_HEADER;
+    s->first_position = j->written;
     *ret = s;
     return 0;
 }

@@ -12,11 +12,23 @@
 
 enum { PROGRESS_BYTES = 4 << 20 };
 
+#define REMEDY                                                                                     \
+    "`leat verify` lists all damage, `leat salvage` copies what is whole into a new directory; "   \
+    "or "                                                                                          \
+    "restore this one from a backup"
+
 void recovery_init(struct recovery *rec, const struct journal_options *options,
                    const struct file_layer *files, struct journal_error *error)
 {
     *rec = (struct recovery){
         .files = files, .dir = options->dir, .options = options, .error = error, .marked = true};
+}
+
+void recovery_from(struct recovery *rec, const struct journal_from *from)
+{
+    rec->history = from->history;
+    rec->from = from->position;
+    rec->complete = rec->durable_upto = from->complete;
 }
 
 void recovery_fini(struct recovery *rec)
@@ -62,8 +74,7 @@ static int fail_damaged(struct recovery *rec, const struct found *f, uint64_t of
     char name[SEGMENT_NAME_MAX];
     segment_name(name, f->number);
     return recovery_fail(rec, -EBADMSG,
-                         "%s/%s, offset %" PRIu64 ": damaged: %s. Nothing was changed. Restore the "
-                         "directory from a backup, or start with an empty one",
+                         "%s/%s, offset %" PRIu64 ": damaged: %s. Nothing was changed. " REMEDY,
                          rec->dir, name, offset, what);
 }
 
@@ -99,7 +110,6 @@ static int load_header(struct recovery *rec, struct found *f)
 
     f->state = segment_header_decode(page, &f->header);
     if (f->state == HEADER_VALID && f->header.epoch != f->number) f->state = HEADER_BAD;
-    if (f->state == HEADER_VALID) rec->bytes_total += f->size;
     return 0;
 }
 
@@ -157,7 +167,10 @@ static int replay_batch(struct recovery *rec, const struct found *f, uint64_t of
     if (!framing_is_right(b, records))
         return fail_damaged(rec, f, offset, "the records do not fill their batch");
     while (record_next(records, b->length, &at, &record)) {
+        if (b->position + at <= rec->from) continue;
+        rec->records++;
         int r = rec->options->replay(rec->options->arg, record, b->position + at);
+        if (r == -ECANCELED) return recovery_fail(rec, r, "the start was given up");
         if (r < 0) {
             char name[SEGMENT_NAME_MAX];
             segment_name(name, f->number);
@@ -168,7 +181,6 @@ static int replay_batch(struct recovery *rec, const struct found *f, uint64_t of
                                  rec->dir, name, offset, b->position + at, strerror(-r));
         }
     }
-    rec->records += b->records;
     return 0;
 }
 
@@ -215,10 +227,29 @@ out:
     return r < 0 ? r : 0;
 }
 
+/* The last segment that begins at or before the snapshot's position; the very first one when there
+ * is no snapshot. */
+static void find_first(struct recovery *rec)
+{
+    bool found = false;
+    for (size_t i = 0; i < rec->count; i++) {
+        const struct found *f = &rec->found[i];
+        if (f->state != HEADER_VALID) continue;
+        if (rec->from > 0 && f->header.first_position <= rec->from) {
+            rec->first = i;
+            rec->bytes_total = 0;
+            found = true;
+        }
+        rec->bytes_total += f->size;
+    }
+    rec->position = found ? rec->found[rec->first].header.first_position : rec->from;
+}
+
 /* Reads on as long as a segment begins where the one before ended. */
 static int follow(struct recovery *rec)
 {
-    for (size_t i = 0; i < rec->count; i++) {
+    find_first(rec);
+    for (size_t i = rec->first; i < rec->count; i++) {
         struct found *f = &rec->found[i];
         if (f->state != HEADER_VALID) continue;
         if (f->header.first_position > rec->position) return 0;
@@ -312,10 +343,30 @@ static int judge_end(struct recovery *rec)
     return 0;
 }
 
+/* A snapshot gets its name only when the journal is safe on disk as far as it was complete. */
+static int check_complete(struct recovery *rec)
+{
+    uint64_t offset;
+    char what[200];
+    if (rec->position >= rec->complete) return 0;
+    if (rec->count == 0)
+        return recovery_fail(rec, -EBADMSG,
+                             "%s: damaged: there is a snapshot, but no journal. Nothing was "
+                             "changed. " REMEDY,
+                             rec->dir);
+    const struct found *f = find_damage(rec, &offset);
+    snprintf(what, sizeof(what),
+             "the data of position %" PRIu64 " is missing, though the snapshot of position %" PRIu64
+             " says that all up to %" PRIu64 " was safe on disk",
+             rec->position, rec->from, rec->complete);
+    return fail_damaged(rec, f, offset, what);
+}
+
 int recovery_read(struct recovery *rec)
 {
     int r = survey(rec);
     if (r == 0) r = follow(rec);
     if (r == 0) r = judge_end(rec);
+    if (r == 0) r = check_complete(rec);
     return r;
 }

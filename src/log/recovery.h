@@ -26,10 +26,12 @@ struct recovery {
 
     struct found *found; /* by number */
     size_t count;
-    size_t last;           /* the one in which the journal ends; `count` when there is none */
-    uint64_t history;      /* of the first valid header; 0 when there is none */
-    uint64_t position;     /* end of the journal */
-    uint64_t durable_upto; /* the furthest claim */
+    uint64_t from, complete; /* of the snapshot, where there is one */
+    size_t first;            /* the one in which reading begins; those before are not read */
+    size_t last;             /* the one in which the journal ends; `count` when there is none */
+    uint64_t history;        /* of the first valid header; 0 when there is none */
+    uint64_t position;       /* end of the journal */
+    uint64_t durable_upto;   /* the furthest claim */
     uint64_t records;
     bool marked; /* the last batch is a marker, or there is none */
     uint64_t bytes_done, bytes_total;
@@ -39,6 +41,9 @@ struct recovery {
 void recovery_init(struct recovery *rec, const struct journal_options *options,
                    const struct file_layer *files, struct journal_error *error);
 void recovery_fini(struct recovery *rec);
+/* What is up to this snapshot's position is not replayed, and not even read where segments hold
+ * nothing else. */
+void recovery_from(struct recovery *rec, const struct journal_from *from);
 /* Reads everything and replays. On failure the error says what and where. */
 int recovery_read(struct recovery *rec);
 /* Saves and cuts what is torn, writes once more what no claim covers, syncs. */

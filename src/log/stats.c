@@ -27,6 +27,9 @@ void journal_stats(struct journal *j, struct journal_stats *ret)
     memcpy(us, j->sync_us, n * sizeof(us[0]));
     ret->segments = j->kept_segments + 1;
     ret->bytes = j->kept_bytes + j->current->size + bytes_in(&j->retired, &ret->segments);
+    ret->first_position = j->kept.first != NULL      ? j->kept.first->first_position
+                          : j->retired.first != NULL ? j->retired.first->first_position
+                                                     : j->current->first_position;
     ret->batches = j->batches;
     ret->sync_us_max = j->sync_us_max;
     ret->pending_sync = writer_needs_sync(j) || j->pending_first != NULL;

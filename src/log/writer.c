@@ -40,6 +40,15 @@ void segment_list_push(struct segment_list *list, struct segment *s)
     list->last = s;
 }
 
+void keep_segment(struct journal *j, struct segment *s)
+{
+    if (s->fd >= 0) j->files->close(j->files->ctx, s->fd);
+    s->fd = -1;
+    j->kept_bytes += s->size;
+    j->kept_segments++;
+    segment_list_push(&j->kept, s);
+}
+
 struct segment *segment_list_pop(struct segment_list *list)
 {
     struct segment *s = list->first;
@@ -257,9 +266,7 @@ void writer_sync(struct journal *j)
         if (sync_segment(j, s) < 0) return;
         if (s->dirty) continue; /* its last write completed meanwhile */
         segment_list_pop(&j->retired);
-        j->kept_bytes += s->size;
-        j->kept_segments++;
-        segment_free(j->files, s);
+        keep_segment(j, s);
     }
     if (sync_segment(j, current) < 0) return;
     if (target > atomic_load(&j->synced)) atomic_store(&j->synced, target);
