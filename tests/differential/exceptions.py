@@ -4,6 +4,8 @@ A difference that no predicate covers is a failure; run.py prints how often each
 
 import re
 
+from support import resp
+
 
 class Exception_:
     def __init__(self, name, reason, covers):
@@ -203,6 +205,29 @@ def covering_bytes(data, redis, leat):
         HTTP_VERBS.used += 1
         return HTTP_VERBS
     return None
+
+
+PUSH_AFTER_REPLY = Exception_("push-after-reply", "who subscribes and publishes gets the push behind the reply, as "
+                              "since 7.2; 7.0 puts it before or even into the reply", None)
+
+
+def _pushes_aside(frames):
+    data, at, replies, pushes = b"".join(raw for raw, _ in frames), 0, [], []
+    while at < len(data):
+        reply, at = resp.parse(data, at, pushes)
+        (pushes if reply[0] == b">" else replies).append(reply)
+    return replies, pushes
+
+
+def covering_frames(redis, leat):
+    """The same for all frames of a step."""
+    try:
+        if _pushes_aside(redis) != _pushes_aside(leat):
+            return None
+    except (resp.Incomplete, resp.Malformed):
+        return None
+    PUSH_AFTER_REPLY.used += 1
+    return PUSH_AFTER_REPLY
 
 
 def covering(args, redis, leat):

@@ -86,6 +86,9 @@ class Gen:
     def key(self, kind):
         if self.chance(0.06):
             return self.pick(["s1", "h1", "t1", "z1", "", "nokey", b"\x00\xffbin"])
+        return self.own_key(kind)
+
+    def own_key(self, kind):
         return kind + str(self.rng.randint(1, 4))
 
     def any_key(self):

@@ -31,6 +31,9 @@ class OwnKeys(Gen):
         self.mark = mark
 
     def key(self, kind):
+        return self.own_key(kind)
+
+    def own_key(self, kind):
         return "%s:%s%d" % (self.mark, kind, self.rng.randint(1, 4))
 
 

@@ -24,8 +24,9 @@ class Closed(Exception):
     """The peer closed the connection."""
 
 
-def parse(data, at=0):
-    """(reply, index after it)."""
+def parse(data, at=0, aside=None):
+    """(reply, index after it). With a list as `aside`, pushes that stand inside of a reply are put
+    there instead (redis-server 7.0 does that to a client that subscribes and publishes)."""
     if at >= len(data):
         raise Incomplete
     end = data.find(b"\r\n", at)
@@ -50,9 +51,12 @@ def parse(data, at=0):
             raise Malformed("a string of %d bytes does not end there" % count)
         return (mark, bytes(data[at:at + count])), at + count + 2
     items = []
-    for _ in range(count * 2 if mark in b"%|" else count):
-        item, at = parse(data, at)
-        items.append(item)
+    while len(items) < (count * 2 if mark in b"%|" else count):
+        item, at = parse(data, at, aside)
+        if aside is not None and item[0] == b">":
+            aside.append(item)
+        else:
+            items.append(item)
     return (mark, items), at
 
 
