@@ -18,13 +18,15 @@ struct db {
 struct keyspace {
     struct db dbs[KEYSPACE_DBS];
     struct reaper *reaper;
+    uint16_t mark;
 };
 
 static const struct key_ops *const ops_of[KEY_TYPES] = {
     [KEY_STRING] = &str_ops,
+    [KEY_LIST] = &list_ops,
     [KEY_SET] = &set_ops,
     [KEY_ZSET] = &zset_ops,
-    [KEY_HASH] = &hash_ops, /* lists and streams are not there yet */
+    [KEY_HASH] = &hash_ops, /* streams are not there yet */
 };
 
 static struct bytes name_of_item(const void *item)
@@ -86,11 +88,12 @@ struct key *keyspace_find(struct keyspace *ks, int db, struct bytes name, uint64
     return map_get_hashed(&ks->dbs[db].keys, name, hash);
 }
 
-static struct key *new_key(struct bytes name)
+static struct key *new_key(const struct keyspace *ks, struct bytes name)
 {
     must(name.len <= UINT32_MAX);
     struct key *k = mem_alloc(sizeof *k + name.len);
-    *k = (struct key){.expire_at_ms = KEY_NEVER, .name_len = (uint32_t)name.len};
+    *k = (struct key){
+        .expire_at_ms = KEY_NEVER, .name_len = (uint32_t)name.len, .mark = ks->mark};
     if (name.len > 0) memcpy(k->name, name.data, name.len);
     return k;
 }
@@ -98,7 +101,7 @@ static struct key *new_key(struct bytes name)
 struct key *keyspace_add(struct keyspace *ks, int db, struct bytes name, uint64_t hash,
                          enum key_type type, enum key_encoding encoding)
 {
-    struct key *k = new_key(name);
+    struct key *k = new_key(ks, name);
     k->type = (uint8_t)type;
     k->encoding = (uint8_t)encoding;
     map_insert_hashed(&ks->dbs[db].keys, k, hash);
@@ -124,7 +127,7 @@ void keyspace_remove(struct keyspace *ks, int db, struct key *k)
 /* The value goes on in a nameless key, for the reaper. */
 static void leave_value(struct keyspace *ks, const struct key *k)
 {
-    struct key *rest = new_key((struct bytes){NULL, 0});
+    struct key *rest = new_key(ks, (struct bytes){NULL, 0});
     rest->type = k->type;
     rest->encoding = k->encoding;
     rest->value = k->value;
@@ -144,7 +147,7 @@ void keyspace_reset(struct keyspace *ks, struct key *k, enum key_type type,
 struct key *keyspace_rename(struct keyspace *ks, int db, struct key *k, int to_db,
                             struct bytes to_name)
 {
-    struct key *to = new_key(to_name);
+    struct key *to = new_key(ks, to_name);
     to->type = k->type;
     to->encoding = k->encoding;
     to->value = k->value;
@@ -161,7 +164,7 @@ struct key *keyspace_rename(struct keyspace *ks, int db, struct key *k, int to_d
 
 struct key *keyspace_copy(struct keyspace *ks, const struct key *k, int to_db, struct bytes to_name)
 {
-    struct key *to = new_key(to_name);
+    struct key *to = new_key(ks, to_name);
     to->type = k->type;
     to->encoding = k->encoding;
     to->accessed_s = k->accessed_s;
@@ -186,6 +189,22 @@ struct key *keyspace_first_to_expire(struct keyspace *ks, int db)
 {
     struct expiry *e = &ks->dbs[db].expiry;
     return e->count > 0 ? e->heap[0] : NULL;
+}
+
+void keyspace_mark(struct keyspace *ks, uint16_t mark)
+{
+    ks->mark = mark;
+}
+
+void keyspace_reserve(struct keyspace *ks, int db, size_t keys, size_t expiring)
+{
+    map_reserve(&ks->dbs[db].keys, keys);
+    expiry_reserve(&ks->dbs[db].expiry, expiring);
+}
+
+void keyspace_prefetch(struct keyspace *ks, int db, uint64_t hash)
+{
+    map_prefetch(&ks->dbs[db].keys, hash);
 }
 
 size_t keyspace_count(const struct keyspace *ks, int db)

@@ -2,8 +2,8 @@
  *
  * State only: nothing here journals, notifies or knows a command; a change made here and not
  * recorded is lost at the next start, so outside of replay only the broker's change_* functions
- * call what changes state. Values are modules of their own (str, hash, set, zset); this one owns
- * names, expiry and the tables. Expired keys stay until somebody deletes them. One thread. */
+ * call what changes state. Values are modules of their own (str, list, hash, set, zset); this one
+ * owns names, expiry and the tables. Expired keys stay until somebody deletes them. One thread. */
 #ifndef LEAT_KEYS_KEYSPACE_H
 #define LEAT_KEYS_KEYSPACE_H
 
@@ -29,6 +29,7 @@ enum key_encoding {
 #define KEY_NEVER INT64_MAX /* expire_at_ms of a key without expiry */
 
 struct str;
+struct list;
 struct hash;
 struct set;
 struct zset;
@@ -38,6 +39,7 @@ struct key {
     union {
         int64_t integer; /* ENC_INT */
         struct str *str; /* ENC_EMBSTR, ENC_RAW */
+        struct list *list;
         struct hash *hash;
         struct set *set;
         struct zset *zset;
@@ -48,6 +50,7 @@ struct key {
     uint32_t name_len;
     uint8_t type;
     uint8_t encoding;
+    uint16_t mark; /* of the snapshot that it is in, or newer than; see keyspace_mark */
     char name[];
 };
 
@@ -61,7 +64,7 @@ struct key_ops {
      * which may touch nothing but the value. NULL: it never is. */
     size_t (*weight)(const struct key *k);
 };
-extern const struct key_ops str_ops, set_ops, zset_ops, hash_ops;
+extern const struct key_ops str_ops, list_ops, set_ops, zset_ops, hash_ops;
 
 struct keyspace;
 
@@ -100,6 +103,13 @@ struct key *keyspace_copy(struct keyspace *ks, const struct key *k, int to_db,
 void keyspace_expire_at(struct keyspace *ks, int db, struct key *k, int64_t at_ms);
 /* The key of this database that expires first; NULL when none has an expiry. */
 struct key *keyspace_first_to_expire(struct keyspace *ks, int db);
+
+/* What new keys are marked with from now on. */
+void keyspace_mark(struct keyspace *ks, uint16_t mark);
+/* Room for so many keys, before they are loaded. */
+void keyspace_reserve(struct keyspace *ks, int db, size_t keys, size_t expiring);
+/* Brings what keyspace_find() of this hash will look at first into the cache. */
+void keyspace_prefetch(struct keyspace *ks, int db, uint64_t hash);
 
 size_t keyspace_count(const struct keyspace *ks, int db);
 size_t keyspace_count_expiring(const struct keyspace *ks, int db);
