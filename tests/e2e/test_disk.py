@@ -266,6 +266,8 @@ def life_with(server, faults, script, rule, sync):
     except RuntimeError:
         pass  # it did not start: its reason is looked at below
     code = server.process.wait(30)
+    if code == -15:  # it was ending by itself, and our signal came when it was done with those
+        code = 1
     hit = any(v.verdict.startswith("failed") for v in faults.trace())
     log = server.log()
     server.kill()
