@@ -34,6 +34,17 @@ static void count_read(struct call *c, int db, struct key *k, struct bytes name)
     }
 }
 
+void call_count_read(struct call *c, struct key *k, struct bytes name)
+{
+    count_read(c, c->db, k, name);
+}
+
+struct key *call_peek(struct call *c, struct bytes name)
+{
+    struct key *k = find(c, c->db, name, hash_bytes(name));
+    return k != NULL && key_is_expired(k, c->now_ms) ? NULL : k;
+}
+
 struct key *call_read_in(struct call *c, int db, struct bytes name)
 {
     struct key *k = find(c, db, name, hash_bytes(name));
@@ -97,6 +108,23 @@ bool call_int(struct call *c, struct bytes arg, int64_t *ret)
     if (num_parse_i64(arg, ret)) return true;
     resp_error(c->reply, "ERR value is not an integer or out of range");
     return false;
+}
+
+bool call_db(struct call *c, struct bytes arg, int *ret)
+{
+    int64_t n;
+    if (!call_int(c, arg, &n)) return false;
+    if (n < INT32_MIN || n > INT32_MAX) {
+        resp_error(c->reply, "ERR value is out of range, value must between %d and %d", INT32_MIN,
+                   INT32_MAX);
+        return false;
+    }
+    if (n < 0 || n >= KEYSPACE_DBS) {
+        resp_error(c->reply, "ERR DB index is out of range");
+        return false;
+    }
+    *ret = (int)n;
+    return true;
 }
 
 bool call_int_range(struct call *c, struct bytes arg, int64_t min, int64_t max, const char *error,
@@ -181,7 +209,7 @@ void change_delete(struct call *c, int db, struct key *k)
 int replay_delete(struct keyspace *ks, struct record *r)
 {
     struct key *k = keyspace_find(ks, r->db, r->key, hash_bytes(r->key));
-    if (k == NULL) return -EBADMSG;
+    if (k == NULL) return r->lenient ? 0 : -EBADMSG;
     keyspace_remove(ks, r->db, k);
     return 0;
 }
@@ -196,7 +224,7 @@ void change_expire_at(struct call *c, int db, struct key *k, int64_t at_ms)
 int replay_expire_at(struct keyspace *ks, struct record *r)
 {
     struct key *k = keyspace_find(ks, r->db, r->key, hash_bytes(r->key));
-    if (k == NULL) return -EBADMSG;
+    if (k == NULL) return r->lenient ? 0 : -EBADMSG;
     keyspace_expire_at(ks, r->db, k, record_int(r));
     return 0;
 }

@@ -32,18 +32,24 @@ struct call {
 /* The key, or NULL when it is absent or expired. The reply will wait for the key's last write. */
 struct key *call_read(struct call *c, struct bytes name);
 struct key *call_read_in(struct call *c, int db, struct bytes name);
+/* Without any trace: no touch, no figures, no event. For OBJECT and its like. */
+struct key *call_peek(struct call *c, struct bytes name);
 /* The same before a write: an expired key is deleted first, as an effect of its own. */
 struct key *call_write(struct call *c, struct bytes name);
 struct key *call_write_in(struct call *c, int db, struct bytes name);
 /* False, with WRONGTYPE replied, when the key is of another type; else *ret_key may be NULL. */
 bool call_read_typed(struct call *c, struct bytes name, enum key_type type, struct key **ret_key);
 bool call_write_typed(struct call *c, struct bytes name, enum key_type type, struct key **ret_key);
+/* Of a command that answers what it then overwrites: the key counts as read, too. */
+void call_count_read(struct call *c, struct key *k, struct bytes name);
 /* The reply depends on everything written so far (KEYS, SCAN, DBSIZE, RANDOMKEY). */
 void call_depends_on_all(struct call *c);
 
 /* ---- Arguments; each replies the error and returns false when it does not fit ---- */
 
 bool call_int(struct call *c, struct bytes arg, int64_t *ret); /* "value is not an integer ..." */
+/* A database by its number; the range is checked in two steps, each with its own error. */
+bool call_db(struct call *c, struct bytes arg, int *ret);
 bool call_int_range(struct call *c, struct bytes arg, int64_t min, int64_t max, const char *error,
                     int64_t *ret);
 /* A count whose sign means something: it can be turned round. */

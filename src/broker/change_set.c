@@ -12,14 +12,19 @@ static struct set_limits limits_of(const struct call *c)
                                s->set_max_listpack_value};
 }
 
-struct key *change_set_new(struct call *c, struct bytes name, struct bytes first)
+struct key *change_set_make(struct call *c, struct bytes name, struct bytes first)
 {
     struct set_limits limits = limits_of(c);
     struct key *k = keyspace_add(c->ks, c->db, name, hash_bytes(name), KEY_SET, ENC_LISTPACK);
     set_init(k, first, &limits);
     k->accessed_s = (uint32_t)(c->now_ms / 1000);
-    call_event(c, NOTIFY_NEW, "new", name);
     return k;
+}
+
+struct key *change_set_new(struct call *c, struct bytes name, struct bytes first)
+{
+    call_event(c, NOTIFY_NEW, "new", name);
+    return change_set_make(c, name, first);
 }
 
 bool change_set_add(struct call *c, struct key *k, struct bytes member)

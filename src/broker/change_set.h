@@ -6,7 +6,8 @@
 #include "keys/set.h"
 
 /* A new, empty set under a name that is free, in the form that suits `first`; something must be
- * added to it by the same command. */
+ * added to it by the same command. change_set_new() also sends the event "new". */
+struct key *change_set_make(struct call *c, struct bytes name, struct bytes first);
 struct key *change_set_new(struct call *c, struct bytes name, struct bytes first);
 /* False when the member was there. */
 bool change_set_add(struct call *c, struct key *k, struct bytes member);

@@ -135,13 +135,7 @@ static void echo(struct call *c)
 
 static void select_db(struct call *c)
 {
-    int64_t db;
-    if (!call_int(c, c->argv[1], &db)) return;
-    if (db < 0 || db >= KEYSPACE_DBS) {
-        resp_error(c->reply, "ERR DB index is out of range");
-        return;
-    }
-    c->session->db = (int)db;
+    if (!call_db(c, c->argv[1], &c->session->db)) return;
     resp_simple(c->reply, "OK");
 }
 

@@ -56,6 +56,7 @@ static void rename_generic(struct call *c, bool only_new)
     if (!same) {
         delete_target(c, c->db, to);
         change_rename(c, c->db, k, c->db, to);
+        call_event(c, NOTIFY_NEW, "new", to);
         call_event(c, NOTIFY_GENERIC, "rename_from", from);
         call_event(c, NOTIFY_GENERIC, "rename_to", to);
     }
@@ -75,40 +76,31 @@ static void renamenx(struct call *c)
 
 static void move(struct call *c)
 {
-    int64_t to_db;
-    if (!call_int(c, c->argv[2], &to_db)) return;
-    if (to_db < 0 || to_db >= KEYSPACE_DBS) {
-        resp_error(c->reply, "ERR DB index is out of range");
-        return;
-    }
+    int to_db;
+    if (!call_db(c, c->argv[2], &to_db)) return;
     if (to_db == c->db) {
         resp_error(c->reply, "ERR source and destination objects are the same");
         return;
     }
     struct key *k = call_write(c, c->argv[1]);
-    if (k == NULL || call_write_in(c, (int)to_db, c->argv[1]) != NULL) {
+    if (k == NULL || call_write_in(c, to_db, c->argv[1]) != NULL) {
         resp_int(c->reply, 0);
         return;
     }
-    change_rename(c, c->db, k, (int)to_db, c->argv[1]);
+    change_rename(c, c->db, k, to_db, c->argv[1]);
+    call_event_in(c, to_db, NOTIFY_NEW, "new", c->argv[1]);
     call_event(c, NOTIFY_GENERIC, "move_from", c->argv[1]);
-    call_event_in(c, (int)to_db, NOTIFY_GENERIC, "move_to", c->argv[1]);
+    call_event_in(c, to_db, NOTIFY_GENERIC, "move_to", c->argv[1]);
     resp_int(c->reply, 1);
 }
 
 static bool parse_copy(struct call *c, int *ret_db, bool *ret_replace)
 {
-    int64_t db;
     for (size_t i = 3; i < c->argc; i++) {
         if (bytes_is_word(c->argv[i], "replace")) {
             *ret_replace = true;
         } else if (bytes_is_word(c->argv[i], "db") && i + 1 < c->argc) {
-            if (!call_int(c, c->argv[++i], &db)) return false;
-            if (db < 0 || db >= KEYSPACE_DBS) {
-                resp_error(c->reply, "ERR DB index is out of range");
-                return false;
-            }
-            *ret_db = (int)db;
+            if (!call_db(c, c->argv[++i], ret_db)) return false;
         } else {
             call_error_syntax(c);
             return false;
@@ -134,6 +126,7 @@ static void copy(struct call *c)
     }
     delete_target(c, to_db, to);
     change_copy(c, c->db, k, to_db, to);
+    call_event_in(c, to_db, NOTIFY_NEW, "new", to);
     call_event_in(c, to_db, NOTIFY_GENERIC, "copy_to", to);
     resp_int(c->reply, 1);
 }
@@ -196,10 +189,7 @@ static void randomkey(struct call *c)
 /* Looks without touching: IDLETIME must not reset itself. */
 static struct key *object_key(struct call *c)
 {
-    bool no_touch = c->session->flags & SESSION_NO_TOUCH;
-    c->session->flags |= SESSION_NO_TOUCH;
-    struct key *k = call_read(c, c->argv[2]);
-    if (!no_touch) c->session->flags &= ~(unsigned)SESSION_NO_TOUCH;
+    struct key *k = call_peek(c, c->argv[2]);
     if (k == NULL) resp_null(c->reply);
     return k;
 }

@@ -47,11 +47,10 @@ static void flushall(struct call *c)
 static void swapdb(struct call *c)
 {
     int64_t a, b;
-    if (!num_parse_i64(c->argv[1], &a)) {
-        resp_error(c->reply, "ERR invalid first DB index");
-    } else if (!num_parse_i64(c->argv[2], &b)) {
-        resp_error(c->reply, "ERR invalid second DB index");
-    } else if (a < 0 || b < 0 || a >= KEYSPACE_DBS || b >= KEYSPACE_DBS) {
+    if (!call_int_range(c, c->argv[1], INT32_MIN, INT32_MAX, "ERR invalid first DB index", &a) ||
+        !call_int_range(c, c->argv[2], INT32_MIN, INT32_MAX, "ERR invalid second DB index", &b))
+        return;
+    if (a < 0 || b < 0 || a >= KEYSPACE_DBS || b >= KEYSPACE_DBS) {
         resp_error(c->reply, "ERR DB index is out of range");
     } else {
         if (a != b) change_swap(c, (int)a, (int)b);
@@ -177,7 +176,7 @@ static void memory_usage(struct call *c)
         call_error_syntax(c);
         return;
     }
-    struct key *k = call_read(c, c->argv[2]);
+    struct key *k = call_peek(c, c->argv[2]);
     if (k == NULL) resp_null(c->reply);
     else resp_int(c->reply, (int64_t)key_memory(k, (size_t)samples));
 }

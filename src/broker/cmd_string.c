@@ -95,14 +95,28 @@ static void set_value(struct call *c, struct key *k, struct bytes name, struct b
     if (o->expires) call_event(c, NOTIFY_GENERIC, "expire", name);
 }
 
+/* The string that is about to be answered and changed; it counts as read. */
+static bool read_to_write(struct call *c, struct bytes name, struct key **ret_key)
+{
+    bool ok = call_write_typed(c, name, KEY_STRING, ret_key);
+    call_count_read(c, *ret_key, name);
+    return ok;
+}
+
+static bool answer_before_write(struct call *c, struct bytes name, struct key **ret_key)
+{
+    if (!read_to_write(c, name, ret_key)) return false;
+    reply_value(c, *ret_key);
+    return true;
+}
+
 static void set_generic(struct call *c, struct bytes name, struct bytes value,
                         const struct set_options *o, void (*done)(struct resp_writer *w),
                         void (*not_done)(struct resp_writer *w))
 {
     struct key *k;
     if (o->get) {
-        if (!call_write_typed(c, name, KEY_STRING, &k)) return;
-        reply_value(c, k);
+        if (!answer_before_write(c, name, &k)) return;
     } else {
         k = call_write(c, name);
     }
@@ -198,8 +212,7 @@ static void getset(struct call *c)
 {
     struct key *k;
     struct set_options o = {0};
-    if (!call_write_typed(c, c->argv[1], KEY_STRING, &k)) return;
-    reply_value(c, k);
+    if (!answer_before_write(c, c->argv[1], &k)) return;
     set_value(c, k, c->argv[1], c->argv[2], &o);
 }
 
@@ -223,9 +236,7 @@ static void mget(struct call *c)
 static void getdel(struct call *c)
 {
     struct key *k;
-    if (!call_write_typed(c, c->argv[1], KEY_STRING, &k)) return;
-    reply_value(c, k);
-    if (k == NULL) return;
+    if (!answer_before_write(c, c->argv[1], &k) || k == NULL) return;
     change_delete(c, c->db, k);
     call_event(c, NOTIFY_GENERIC, "del", c->argv[1]);
 }
@@ -248,7 +259,7 @@ static void getex(struct call *c)
     struct key *k;
     struct set_options o = {0};
     struct bytes time = {NULL, 0};
-    if (!parse_getex(c, &o, &time) || !call_write_typed(c, c->argv[1], KEY_STRING, &k)) return;
+    if (!parse_getex(c, &o, &time) || !read_to_write(c, c->argv[1], &k)) return;
     if (k != NULL && !resolve_expiry(c, &o, time)) return; /* an absent key has no use for it */
     reply_value(c, k);
     if (k == NULL) return;

@@ -24,13 +24,10 @@ static void keep(struct call *c, struct result *r, struct bytes member)
 }
 
 /* The sets at argv[from..to); absent ones are NULL. False with WRONGTYPE replied. */
-static bool read_sets(struct call *c, size_t from, size_t to, struct key **sets, bool write)
+static bool read_sets(struct call *c, size_t from, size_t to, struct key **sets)
 {
-    for (size_t i = from; i < to; i++) {
-        bool ok = write ? call_write_typed(c, c->argv[i], KEY_SET, &sets[i - from])
-                        : call_read_typed(c, c->argv[i], KEY_SET, &sets[i - from]);
-        if (!ok) return false;
-    }
+    for (size_t i = from; i < to; i++)
+        if (!call_read_typed(c, c->argv[i], KEY_SET, &sets[i - from])) return false;
     return true;
 }
 
@@ -112,7 +109,7 @@ static void answer(struct call *c, enum operation op)
     size_t n = c->argc - 1;
     struct result r = {0};
     struct key **sets = arena_alloc(c->arena, n * sizeof *sets);
-    if (!read_sets(c, 1, c->argc, sets, false)) return;
+    if (!read_sets(c, 1, c->argc, sets)) return;
     compute(c, op, sets, n, &r);
     resp_set(c->reply, r.count);
     for (size_t i = 0; i < r.count; i++) resp_bulk(c->reply, r.members[i]);
@@ -124,12 +121,13 @@ static void store(struct call *c, enum operation op, const char *event)
     struct result r = {0};
     struct bytes name = c->argv[1];
     struct key **sets = arena_alloc(c->arena, n * sizeof *sets);
-    if (!read_sets(c, 2, c->argc, sets, true)) return;
+    if (!read_sets(c, 2, c->argc, sets)) return;
     compute(c, op, sets, n, &r);
     struct key *old = call_write(c, name);
     if (old != NULL) change_delete(c, c->db, old);
     if (r.count > 0) {
-        struct key *k = change_set_new(c, name, r.members[0]);
+        struct key *k = change_set_make(c, name, r.members[0]);
+        if (old == NULL) call_event(c, NOTIFY_NEW, "new", name);
         for (size_t i = 0; i < r.count; i++) change_set_add(c, k, r.members[i]);
         call_event(c, NOTIFY_SET, event, name);
     } else if (old != NULL) {
@@ -193,7 +191,7 @@ void cmd_sintercard(struct call *c)
     }
     if (!parse_limit(c, 2 + (size_t)n, &limit)) return;
     struct key **sets = arena_alloc(c->arena, (size_t)n * sizeof *sets);
-    if (!read_sets(c, 2, 2 + (size_t)n, sets, false)) return;
+    if (!read_sets(c, 2, 2 + (size_t)n, sets)) return;
     intersect(c, sets, (size_t)n, (size_t)limit, &r);
     resp_int(c->reply, (int64_t)r.count);
 }

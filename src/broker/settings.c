@@ -182,6 +182,10 @@ static bool parse_memory(struct bytes value, int64_t *ret)
     while (digits < value.len && isdigit((unsigned char)value.data[digits])) digits++;
     struct bytes unit = {value.data + digits, value.len - digits};
     int64_t n;
+    if (value.len == 0) { /* as Redis takes it */
+        *ret = 0;
+        return true;
+    }
     if (digits == 0 || !num_parse_i64((struct bytes){value.data, digits}, &n)) return false;
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
         if (bytes_is_word(unit, units[i].unit))
@@ -243,27 +247,33 @@ static int class_of(struct bytes name)
     return bytes_is_word(name, "replica") ? 1 : -1;
 }
 
+static const char *read_limits(const struct bytes *words, ssize_t n, struct output_limit *ret)
+{
+    if (n <= 0 || n % 4 != 0) return "Wrong number of arguments in buffer limit configuration.";
+    for (ssize_t i = 0; i < n; i += 4) {
+        int class = class_of(words[i]);
+        struct output_limit limit;
+        if (class < 0) return "Invalid client class specified in buffer limit configuration.";
+        if (!parse_memory(words[i + 1], &limit.hard) || !parse_memory(words[i + 2], &limit.soft) ||
+            !num_parse_i64(words[i + 3], &limit.soft_s) || limit.soft_s < 0)
+            return "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
+        ret[class] = limit;
+    }
+    return NULL;
+}
+
 static int set_output_limits(struct output_limit *to, struct bytes value, struct buf *error)
 {
     struct output_limit next[3] = {to[0], to[1], to[2]};
     struct buf text = {0};
     struct bytes *words = NULL;
     ssize_t n = resp_split_line(value, &text, &words);
-    int result = n > 0 && n % 4 == 0 ? 0 : -1;
-    for (ssize_t i = 0; result == 0 && i < n; i += 4) {
-        int class = class_of(words[i]);
-        struct output_limit limit;
-        if (class < 0 || !parse_memory(words[i + 1], &limit.hard) ||
-            !parse_memory(words[i + 2], &limit.soft) ||
-            !num_parse_i64(words[i + 3], &limit.soft_s) || limit.soft_s < 0)
-            result = -1;
-        else next[class] = limit;
-    }
-    if (result == 0) memcpy(to, next, sizeof next);
-    else buf_printf(error, "Wrong number of arguments in buffer limit configuration.");
+    const char *why = read_limits(words, n, next);
+    if (why == NULL) memcpy(to, next, sizeof next);
+    else buf_printf(error, "%s", why);
     mem_free(words);
     buf_fini(&text);
-    return result;
+    return why == NULL ? 0 : -1;
 }
 
 int settings_set(struct settings *s, const struct setting *setting, struct bytes value,
