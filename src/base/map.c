@@ -290,6 +290,12 @@ static bool find(struct map *m, struct bytes key, const void *address, uint64_t 
     return false;
 }
 
+void map_prefetch(const struct map *m, uint64_t hash)
+{
+    const struct map_table *t = table_of((struct map *)m, hash);
+    if (t->bits >= 0) __builtin_prefetch(&t->buckets[hash & (map_table_size(t) - 1)], 1);
+}
+
 void *map_get_hashed(struct map *m, struct bytes key, uint64_t hash)
 {
     struct place at;

@@ -48,7 +48,7 @@ int replay_hash_set(struct keyspace *ks, struct record *r)
         k = keyspace_add(ks, r->db, r->key, hash, KEY_HASH, ENC_LISTPACK);
         hash_init(k);
     }
-    if (k->type != KEY_HASH) return -EBADMSG;
+    if (k->type != KEY_HASH) return r->lenient ? 0 : -EBADMSG;
     while (record_more(r)) {
         struct bytes field = record_bytes(r);
         struct bytes value = record_bytes(r);
@@ -69,10 +69,10 @@ bool change_hash_delete(struct call *c, struct key *k, struct bytes field)
 int replay_hash_delete(struct keyspace *ks, struct record *r)
 {
     struct key *k = replay_find(ks, r, KEY_HASH);
-    if (k == NULL) return -EBADMSG;
+    if (k == NULL) return r->lenient ? 0 : -EBADMSG;
     while (record_more(r)) {
         struct bytes field = record_bytes(r);
-        if (r->bad || !hash_delete(k, field)) return -EBADMSG;
+        if (r->bad || (!hash_delete(k, field) && !r->lenient)) return -EBADMSG;
     }
     return 0;
 }

@@ -49,7 +49,8 @@ int replay_set_add(struct keyspace *ks, struct record *r)
             k = keyspace_add(ks, r->db, r->key, hash, KEY_SET, ENC_LISTPACK);
             set_init(k, member, &replay_limits);
         }
-        if (k->type != KEY_SET || !set_add(k, member, &replay_limits)) return -EBADMSG;
+        if (k->type != KEY_SET) return r->lenient ? 0 : -EBADMSG;
+        if (!set_add(k, member, &replay_limits) && !r->lenient) return -EBADMSG;
     }
     return 0;
 }
@@ -66,10 +67,10 @@ bool change_set_remove(struct call *c, struct key *k, struct bytes member)
 int replay_set_remove(struct keyspace *ks, struct record *r)
 {
     struct key *k = replay_find(ks, r, KEY_SET);
-    if (k == NULL) return -EBADMSG;
+    if (k == NULL) return r->lenient ? 0 : -EBADMSG;
     while (record_more(r)) {
         struct bytes member = record_bytes(r);
-        if (r->bad || !set_remove(k, member)) return -EBADMSG;
+        if (r->bad || (!set_remove(k, member) && !r->lenient)) return -EBADMSG;
     }
     return 0;
 }

@@ -70,7 +70,7 @@ int replay_string_write(struct keyspace *ks, struct record *r)
     if (r->bad || offset < 0 || offset > STR_BYTES_MAX) return -EBADMSG;
     struct key *k = keyspace_find(ks, r->db, r->key, hash);
     if (k == NULL) k = keyspace_add(ks, r->db, r->key, hash, KEY_STRING, ENC_RAW);
-    if (k->type != KEY_STRING) return -EBADMSG;
+    if (k->type != KEY_STRING) return r->lenient ? 0 : -EBADMSG;
     str_write(k, (size_t)offset, value);
     return 0;
 }

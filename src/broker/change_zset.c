@@ -119,7 +119,7 @@ int replay_zset_add(struct keyspace *ks, struct record *r)
     static const struct zset_limits limits = {128, 64};
     uint64_t hash = hash_bytes(r->key);
     struct key *k = keyspace_find(ks, r->db, r->key, hash);
-    if (k != NULL && k->type != KEY_ZSET) return -EBADMSG;
+    if (k != NULL && k->type != KEY_ZSET) return r->lenient ? 0 : -EBADMSG;
     if (!record_more(r)) return -EBADMSG;
     while (record_more(r)) {
         double score = record_score(r);
@@ -135,11 +135,12 @@ int replay_zset_add(struct keyspace *ks, struct record *r)
 int replay_zset_remove(struct keyspace *ks, struct record *r)
 {
     struct key *k = replay_find(ks, r, KEY_ZSET);
-    if (k == NULL) return -EBADMSG;
+    if (k == NULL) return r->lenient ? 0 : -EBADMSG;
     while (record_more(r)) {
         struct bytes member = record_bytes(r);
-        if (r->bad || zset_count(k->value.zset) == 1 || !zset_remove(k->value.zset, member))
-            return -EBADMSG;
+        if (r->bad) return -EBADMSG;
+        if (!r->lenient && zset_count(k->value.zset) == 1) return -EBADMSG;
+        if (!zset_remove(k->value.zset, member) && !r->lenient) return -EBADMSG;
     }
     return r->bad ? -EBADMSG : 0;
 }

@@ -94,9 +94,9 @@ struct key *replay_find(struct keyspace *ks, const struct record *r, int type)
     return k != NULL && k->type == type ? k : NULL;
 }
 
-int replay_record(struct keyspace *ks, struct bytes record)
+static int apply(struct keyspace *ks, struct bytes record, bool lenient)
 {
-    struct record r = {.rest = record};
+    struct record r = {.rest = record, .lenient = lenient};
     uint8_t head[2];
     take(&r, head, sizeof head);
     r.kind = head[0];
@@ -113,4 +113,14 @@ int replay_record(struct keyspace *ks, struct bytes record)
 #undef X
     }
     return r.bad ? -EBADMSG : result;
+}
+
+int replay_record(struct keyspace *ks, struct bytes record)
+{
+    return apply(ks, record, false);
+}
+
+int replay_record_lenient(struct keyspace *ks, struct bytes record)
+{
+    return apply(ks, record, true);
 }

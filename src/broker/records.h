@@ -45,6 +45,7 @@ struct record {
     struct bytes key;
     struct bytes rest;
     bool bad;
+    bool lenient; /* the state may be ahead of the record, see replay_record_lenient() */
 };
 
 struct bytes record_bytes(struct record *r);
@@ -63,6 +64,14 @@ void record_put_head(struct buf *out, enum record_kind kind, int db, struct byte
 
 /* Applies one record to the keyspace; 0, or -EBADMSG when it makes no sense there. */
 int replay_record(struct keyspace *ks, struct bytes record);
+/* The same for a record of a snapshot, or of the time in which the snapshot was made: what it is
+ * about may be there in a later state already, or be gone, and a handler (r->lenient) leaves alone
+ * what it finds so. That this ends in the right state once all records of that time are applied
+ * rests on every kind being *absolute*: applied to a value in any state, it leads to the same for
+ * what it names (a field, a member, a range of bytes) and touches nothing else. Where a type has
+ * other records, its values are taken into a snapshot before they first change
+ * (snapshot_values.c). */
+int replay_record_lenient(struct keyspace *ks, struct bytes record);
 
 /* The effect handlers; each lives beside the change_* functions of its family. */
 #define X(number, name, handler) int handler(struct keyspace *ks, struct record *r);

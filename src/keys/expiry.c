@@ -40,6 +40,13 @@ static void sift_down(struct expiry *e, size_t slot, struct key *k)
     place(e, slot, k);
 }
 
+void expiry_reserve(struct expiry *e, size_t count)
+{
+    if (count <= e->cap) return;
+    e->cap = count;
+    e->heap = mem_realloc(e->heap, e->cap * sizeof(struct key *));
+}
+
 void expiry_add(struct expiry *e, struct key *k)
 {
     must(e->count < UINT32_MAX);

@@ -11,6 +11,8 @@ struct expiry {
 };
 
 void expiry_fini(struct expiry *e); /* leaves it empty and usable */
+/* Room for so many keys. */
+void expiry_reserve(struct expiry *e, size_t count);
 /* k->expire_at_ms is set and k is not in the heap. */
 void expiry_add(struct expiry *e, struct key *k);
 void expiry_remove(struct expiry *e, struct key *k);

@@ -43,6 +43,8 @@ int snapshot_begin(const struct snapshot_options *options, struct snapshot_write
 /* The buffer to append exactly one record's bytes to. */
 struct buf *snapshot_record(struct snapshot_writer *w);
 void snapshot_record_end(struct snapshot_writer *w);
+/* Instead of the end: there is nothing to record after all. */
+void snapshot_record_drop(struct snapshot_writer *w);
 /* Bytes that wait for the disk: the caller pauses when there are many. */
 size_t snapshot_backlog(const struct snapshot_writer *w);
 /* There are no more records; the journal's head is `complete`. */

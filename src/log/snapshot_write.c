@@ -360,6 +360,11 @@ void snapshot_record_end(struct snapshot_writer *w)
     if (b->len >= BLOCK_BYTES) hand_over(w);
 }
 
+void snapshot_record_drop(struct snapshot_writer *w)
+{
+    w->fill->bytes.len = w->record_start;
+}
+
 size_t snapshot_backlog(const struct snapshot_writer *w)
 {
     return atomic_load(&w->backlog);
