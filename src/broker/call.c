@@ -23,33 +23,50 @@ static struct key *find(struct call *c, int db, struct bytes name, uint64_t hash
     return keyspace_find(c->ks, db, name, hash);
 }
 
-static void count_read(struct call *c, int db, struct key *k, struct bytes name)
+static void count_look(struct call *c, int db, const struct key *k, struct bytes name)
 {
-    if (k == NULL) {
+    if (k != NULL) {
+        c->broker->keyspace_hits++;
+    } else {
         c->broker->keyspace_misses++;
         call_event_in(c, db, NOTIFY_MISS, "keymiss", name);
-    } else {
-        c->broker->keyspace_hits++;
-        if (!(c->session->flags & SESSION_NO_TOUCH)) k->accessed_s = (uint32_t)(c->now_ms / 1000);
     }
 }
 
-void call_count_read(struct call *c, struct key *k, struct bytes name)
+static void touch(struct call *c, struct key *k)
 {
-    count_read(c, c->db, k, name);
+    if (k != NULL && !(c->session->flags & SESSION_NO_TOUCH))
+        k->accessed_s = (uint32_t)(c->now_ms / 1000);
+}
+
+static struct key *find_living(struct call *c, int db, struct bytes name)
+{
+    struct key *k = find(c, db, name, hash_bytes(name));
+    return k != NULL && key_is_expired(k, c->now_ms) ? NULL : k;
+}
+
+void call_count_read(struct call *c, const struct key *k, struct bytes name)
+{
+    count_look(c, c->db, k, name);
 }
 
 struct key *call_peek(struct call *c, struct bytes name)
 {
-    struct key *k = find(c, c->db, name, hash_bytes(name));
-    return k != NULL && key_is_expired(k, c->now_ms) ? NULL : k;
+    return find_living(c, c->db, name);
+}
+
+struct key *call_look(struct call *c, struct bytes name)
+{
+    struct key *k = find_living(c, c->db, name);
+    count_look(c, c->db, k, name);
+    return k;
 }
 
 struct key *call_read_in(struct call *c, int db, struct bytes name)
 {
-    struct key *k = find(c, db, name, hash_bytes(name));
-    if (k != NULL && key_is_expired(k, c->now_ms)) k = NULL;
-    count_read(c, db, k, name);
+    struct key *k = find_living(c, db, name);
+    count_look(c, db, k, name);
+    touch(c, k);
     return k;
 }
 
@@ -68,7 +85,7 @@ struct key *call_write_in(struct call *c, int db, struct bytes name)
         c->broker->expired_keys++;
         return NULL;
     }
-    if (!(c->session->flags & SESSION_NO_TOUCH)) k->accessed_s = (uint32_t)(c->now_ms / 1000);
+    touch(c, k);
     return k;
 }
 
@@ -160,6 +177,13 @@ struct resp_writer call_reply_even_if_off(struct call *c)
                                 c->session->proto};
 }
 
+bool call_reply_is_full(struct call *c)
+{
+    if (c->reply->out->len - c->reply_start < CALL_REPLY_BYTES_MAX) return false;
+    session_end(c->session, false);
+    return true;
+}
+
 /* ---- Errors ---- */
 
 void call_error_syntax(struct call *c)
@@ -181,6 +205,13 @@ void call_help(struct call *c, const char *const *lines)
 }
 
 /* ---- Changing ---- */
+
+bool call_admit(struct call *c, size_t bytes)
+{
+    if (journal_admit(c->broker->journal, bytes, false) == 0) return true;
+    resp_error(c->reply, "MISCONF %s", journal_refusal(c->broker->journal));
+    return false;
+}
 
 void call_event_in(struct call *c, int db, enum notify_class class, const char *event,
                    struct bytes name)

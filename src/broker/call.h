@@ -32,6 +32,8 @@ struct call {
 /* The key, or NULL when it is absent or expired. The reply will wait for the key's last write. */
 struct key *call_read(struct call *c, struct bytes name);
 struct key *call_read_in(struct call *c, int db, struct bytes name);
+/* The same, and it does not count as used: EXISTS, TYPE, TTL. */
+struct key *call_look(struct call *c, struct bytes name);
 /* Without any trace: no touch, no figures, no event. For OBJECT and its like. */
 struct key *call_peek(struct call *c, struct bytes name);
 /* The same before a write: an expired key is deleted first, as an effect of its own. */
@@ -41,7 +43,7 @@ struct key *call_write_in(struct call *c, int db, struct bytes name);
 bool call_read_typed(struct call *c, struct bytes name, enum key_type type, struct key **ret_key);
 bool call_write_typed(struct call *c, struct bytes name, enum key_type type, struct key **ret_key);
 /* Of a command that answers what it then overwrites: the key counts as read, too. */
-void call_count_read(struct call *c, struct key *k, struct bytes name);
+void call_count_read(struct call *c, const struct key *k, struct bytes name);
 /* The reply depends on everything written so far (KEYS, SCAN, DBSIZE, RANDOMKEY). */
 void call_depends_on_all(struct call *c);
 
@@ -55,6 +57,14 @@ bool call_int_range(struct call *c, struct bytes arg, int64_t min, int64_t max, 
 /* A count whose sign means something: it can be turned round. */
 bool call_count(struct call *c, struct bytes arg, int64_t *ret);
 bool call_double(struct call *c, struct bytes arg, double *ret); /* "value is not a valid float" */
+
+/* ---- Replies without a natural end ---- */
+
+enum { CALL_REPLY_BYTES_MAX = 1 << 30 };
+
+/* True when the reply has grown beyond CALL_REPLY_BYTES_MAX, as MGET of one key a million times or
+ * a random draw of billions can: the connection is closed, and the handler is to stop. */
+bool call_reply_is_full(struct call *c);
 
 /* ---- Common errors ---- */
 
@@ -87,6 +97,10 @@ struct key *change_string_set(struct call *c, struct key *k, struct bytes name, 
 /* k is a string, or NULL: created. */
 struct key *change_string_write(struct call *c, struct key *k, struct bytes name, size_t offset,
                                 struct bytes value);
+
+/* Journal space for records whose size the arguments do not tell (the result of a *STORE); false
+ * with the error replied. Before anything is changed. */
+bool call_admit(struct call *c, size_t bytes);
 
 /* Marks a key as changed where no change_* function does (none should need it). */
 void call_changed(struct call *c, int db, struct bytes name);

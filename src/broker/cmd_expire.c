@@ -108,7 +108,7 @@ static void pexpireat(struct call *c)
 
 static void ttl_generic(struct call *c, enum time_unit unit, bool absolute)
 {
-    struct key *k = call_read(c, c->argv[1]);
+    struct key *k = call_look(c, c->argv[1]);
     if (k == NULL || k->expire_at_ms == KEY_NEVER) {
         resp_int(c->reply, k == NULL ? -2 : -1);
         return;

@@ -144,7 +144,7 @@ static void hmget(struct call *c)
     struct key *k;
     if (!call_read_typed(c, c->argv[1], KEY_HASH, &k)) return;
     resp_array(c->reply, c->argc - 2);
-    for (size_t i = 2; i < c->argc; i++) reply_field(c, k, c->argv[i]);
+    for (size_t i = 2; i < c->argc && !call_reply_is_full(c); i++) reply_field(c, k, c->argv[i]);
 }
 
 static void hexists(struct call *c)
@@ -224,7 +224,7 @@ static void random_with_repeats(struct call *c, const struct key *k, size_t n, b
 {
     struct bytes field, value;
     reply_pairs_head(c, n, with_values);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !call_reply_is_full(c); i++) {
         hash_random(k, &c->broker->rng, &field, &value);
         reply_pair(c, field, value, with_values);
     }

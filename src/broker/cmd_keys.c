@@ -21,13 +21,20 @@ static void del(struct call *c)
 static void exists(struct call *c)
 {
     int64_t n = 0;
+    for (size_t i = 1; i < c->argc; i++) n += call_look(c, c->argv[i]) != NULL;
+    resp_int(c->reply, n);
+}
+
+static void touch(struct call *c)
+{
+    int64_t n = 0;
     for (size_t i = 1; i < c->argc; i++) n += call_read(c, c->argv[i]) != NULL;
     resp_int(c->reply, n);
 }
 
 static void type(struct call *c)
 {
-    struct key *k = call_read(c, c->argv[1]);
+    struct key *k = call_look(c, c->argv[1]);
     resp_simple(c->reply, k == NULL ? "none" : key_type_name(k->type));
 }
 
@@ -373,7 +380,7 @@ const struct command cmd_keys[] = {
      .complexity = "O(1) for every call"},
     {.name = "touch", .arity = -2, .flags = CMD_READONLY | CMD_FAST, ALL_KEYS, .since = "3.2.1",
      .syntax = "TOUCH key [key ...]", .summary = "Marks keys as just used; counts them.",
-     .handler = exists, .complexity = "O(N) in keys"},
+     .handler = touch, .complexity = "O(N) in keys"},
     {.name = "type", .arity = 2, .flags = CMD_READONLY | CMD_FAST, ONE_KEY, .since = "1.0.0",
      .syntax = "TYPE key", .summary = "Answers the type of a value.", .handler = type,
      .complexity = "O(1)"},

@@ -139,7 +139,8 @@ static void srandmember(struct call *c)
         resp_array(c->reply, 0);
     } else if (n < 0) {
         resp_array(c->reply, (size_t)-n);
-        for (; n < 0; n++) resp_bulk(c->reply, set_random(k, &c->broker->rng, scratch));
+        for (; n < 0 && !call_reply_is_full(c); n++)
+            resp_bulk(c->reply, set_random(k, &c->broker->rng, scratch));
     } else {
         size_t count = (uint64_t)n < set_count(k) ? (size_t)n : set_count(k);
         resp_array(c->reply, count);

@@ -227,7 +227,7 @@ static void get(struct call *c)
 static void mget(struct call *c)
 {
     resp_array(c->reply, c->argc - 1);
-    for (size_t i = 1; i < c->argc; i++) {
+    for (size_t i = 1; i < c->argc && !call_reply_is_full(c); i++) {
         struct key *k = call_read(c, c->argv[i]);
         reply_value(c, k != NULL && k->type == KEY_STRING ? k : NULL);
     }

@@ -115,6 +115,14 @@ static void answer(struct call *c, enum operation op)
     for (size_t i = 0; i < r.count; i++) resp_bulk(c->reply, r.members[i]);
 }
 
+static size_t record_bytes_of(const struct result *r, struct bytes name)
+{
+    enum { FRAMING = 16 };
+    size_t bytes = 2 * (name.len + FRAMING); /* what was there is deleted first */
+    for (size_t i = 0; i < r->count; i++) bytes += r->members[i].len + FRAMING;
+    return bytes;
+}
+
 static void store(struct call *c, enum operation op, const char *event)
 {
     size_t n = c->argc - 2;
@@ -123,6 +131,7 @@ static void store(struct call *c, enum operation op, const char *event)
     struct key **sets = arena_alloc(c->arena, n * sizeof *sets);
     if (!read_sets(c, 2, c->argc, sets)) return;
     compute(c, op, sets, n, &r);
+    if (!call_admit(c, record_bytes_of(&r, name))) return;
     struct key *old = call_write(c, name);
     if (old != NULL) change_delete(c, c->db, old);
     if (r.count > 0) {
