@@ -1,0 +1,51 @@
+/* Fuzzes the reader of journal records: any bytes are applied to a keyspace or refused; a refused
+ * record ends the replay, as it ends a start.
+ *
+ * The input is a sequence of records, each behind its length in one byte. */
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "broker/records.h"
+#include "keys/keyspace.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A long string at a far offset is a record like any other, and takes all the memory there is. */
+static bool is_too_far(struct bytes record)
+{
+    enum { OFFSET_MAX = 1 << 16 };
+    if (record.len < 2 || record.data[0] != REC_STRING_WRITE) return false;
+    struct record r = {.rest = {record.data + 2, record.len - 2}};
+    record_bytes(&r);
+    return record_int(&r) > OFFSET_MAX;
+}
+
+/* What must hold however the keys came to be. */
+static void check(struct keyspace *ks)
+{
+    for (int db = 0; db < KEYSPACE_DBS; db++) {
+        must(keyspace_count_expiring(ks, db) <= keyspace_count(ks, db));
+        struct key *k = keyspace_first_to_expire(ks, db);
+        must((k == NULL) == (keyspace_count_expiring(ks, db) == 0));
+        if (k != NULL) must(keyspace_find(ks, db, key_name(k), hash_bytes(key_name(k))) == k);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct keyspace *ks = keyspace_new();
+    for (size_t at = 0; at < size;) {
+        size_t len = data[at++];
+        if (len > size - at) len = size - at;
+        struct bytes record = {(const char *)data + at, len};
+        at += len;
+        if (is_too_far(record)) break;
+        char *exact = mem_dup(record.data, len); /* so that one byte too far is seen */
+        int result = replay_record(ks, (struct bytes){exact, len});
+        mem_free(exact);
+        if (result < 0) break;
+        check(ks);
+    }
+    keyspace_free(ks);
+    return 0;
+}
