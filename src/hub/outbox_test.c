@@ -1,0 +1,205 @@
+/* The outbox against a naive one that keeps the position of every single byte: what may leave,
+ * under seeded random puts, replies, partial writes and a journal that gets on. */
+#include "hub/outbox.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "base/rand.h"
+
+/* Every byte with the position it waits for; bytes that follow never leave earlier. */
+struct model {
+    char *bytes;
+    uint64_t *waits_for;
+    size_t len, sent;
+};
+
+static struct rng rng;
+
+static void model_put(struct model *m, struct bytes b, uint64_t position)
+{
+    m->bytes = mem_realloc(m->bytes, m->len + b.len);
+    m->waits_for = mem_realloc(m->waits_for, (m->len + b.len) * sizeof *m->waits_for);
+    uint64_t bar = m->len > 0 ? m->waits_for[m->len - 1] : 0;
+    for (size_t i = 0; i < b.len; i++) {
+        m->bytes[m->len] = b.data[i];
+        m->waits_for[m->len++] = position > bar ? position : bar;
+    }
+}
+
+static size_t model_ready(const struct model *m, uint64_t covered)
+{
+    size_t n = 0;
+    while (m->sent + n < m->len && m->waits_for[m->sent + n] <= covered) n++;
+    return n;
+}
+
+static void count_dirty(void *owner)
+{
+    ++*(int *)owner;
+}
+
+static struct bytes some_bytes(char *room, size_t max)
+{
+    size_t n = 1 + rng_below(&rng, max);
+    for (size_t i = 0; i < n; i++) room[i] = (char)rng_next(&rng);
+    return (struct bytes){room, n};
+}
+
+/* As a command does it: straight into the buffer, then the gate, with pushes in between. */
+static void reply(struct outbox *o, struct model *m, uint64_t position)
+{
+    char room[64], push[32];
+    size_t start = o->bytes.len;
+    outbox_reply_begin(o);
+    struct bytes first = some_bytes(room, 20);
+    buf_put(&o->bytes, first);
+    model_put(m, first, position);
+    struct bytes aside = some_bytes(push, sizeof push);
+    bool pushed = rng_below(&rng, 3) == 0;
+    if (pushed) outbox_put(o, aside, position / 2);
+    struct bytes second = some_bytes(room + 32, 20);
+    buf_put(&o->bytes, second);
+    model_put(m, second, position);
+    outbox_gate(o, start, position);
+    outbox_touch(o);
+    outbox_reply_end(o);
+    if (pushed) model_put(m, aside, position / 2);
+}
+
+static void check_and_send(struct outbox *o, struct model *m, uint64_t covered)
+{
+    struct bytes ready = outbox_ready(o, covered);
+    assert_int_equal(ready.len, model_ready(m, covered));
+    if (ready.len > 0) assert_memory_equal(ready.data, m->bytes + m->sent, ready.len);
+    size_t n = rng_below(&rng, ready.len + 1);
+    if (rng_below(&rng, 4) == 0) n = ready.len;
+    outbox_sent(o, n);
+    m->sent += n;
+    assert_int_equal(outbox_pending(o), m->len - m->sent);
+}
+
+static void run(size_t steps, size_t put_bytes_max)
+{
+    int dirty = 0;
+    struct outbox o;
+    struct model m = {0};
+    uint64_t covered = 0, head = 0;
+    char *room = mem_alloc(put_bytes_max);
+    outbox_init(&o, count_dirty, &dirty);
+    for (size_t i = 0; i < steps; i++) {
+        switch (rng_below(&rng, 6)) {
+        case 0:
+            head += rng_below(&rng, 5);
+            break;
+        case 1:
+            covered += rng_below(&rng, head - covered + 1);
+            break;
+        case 2:
+            reply(&o, &m, rng_below(&rng, 3) ? 0 : rng_below(&rng, head + 1));
+            break;
+        case 3:
+        case 4: {
+            struct bytes b = some_bytes(room, put_bytes_max);
+            uint64_t position = rng_below(&rng, 2) ? 0 : rng_below(&rng, head + 1);
+            outbox_put(&o, b, position);
+            model_put(&m, b, position);
+            break;
+        }
+        default:
+            check_and_send(&o, &m, covered);
+        }
+    }
+    check_and_send(&o, &m, UINT64_MAX);
+    assert_int_equal(dirty, 1);
+    mem_free(room);
+    mem_free(m.bytes);
+    mem_free(m.waits_for);
+    outbox_fini(&o);
+}
+
+static void test_small(void **state)
+{
+    for (int i = 0; i < 200; i++) run(200, 30);
+}
+
+/* Large enough for the buffer to be moved to the front while gates stand in it. */
+static void test_large(void **state)
+{
+    for (int i = 0; i < 10; i++) run(300, 100000);
+}
+
+static void test_dirty_once(void **state)
+{
+    int dirty = 0;
+    struct outbox o;
+    outbox_init(&o, count_dirty, &dirty);
+    outbox_put(&o, BYTES("a"), 0);
+    outbox_put(&o, BYTES("b"), 0);
+    assert_int_equal(dirty, 1);
+    o.dirty = false;
+    outbox_put(&o, BYTES("c"), 0);
+    assert_int_equal(dirty, 2);
+    outbox_fini(&o);
+}
+
+static void test_closed(void **state)
+{
+    int dirty = 0;
+    struct outbox o;
+    outbox_init(&o, count_dirty, &dirty);
+    o.closed = true;
+    outbox_put(&o, BYTES("a"), 0);
+    assert_int_equal(outbox_pending(&o), 0);
+    assert_int_equal(dirty, 0);
+    outbox_fini(&o);
+}
+
+static void test_pushes_follow_the_reply(void **state)
+{
+    int dirty = 0;
+    struct outbox o;
+    outbox_init(&o, count_dirty, &dirty);
+    outbox_reply_begin(&o);
+    buf_put(&o.bytes, BYTES("*2\r\n:1\r\n"));
+    outbox_put(&o, BYTES(">push"), 7);
+    buf_put(&o.bytes, BYTES(":2\r\n"));
+    outbox_reply_end(&o);
+    struct bytes ready = outbox_ready(&o, 0);
+    assert_true(bytes_eq(ready, BYTES("*2\r\n:1\r\n:2\r\n")));
+    ready = outbox_ready(&o, 7);
+    assert_true(bytes_eq(ready, BYTES("*2\r\n:1\r\n:2\r\n>push")));
+    outbox_fini(&o);
+}
+
+/* A connection that was busy once does not keep its memory for ever. */
+static void test_memory(void **state)
+{
+    int dirty = 0;
+    struct outbox o;
+    char *room = mem_calloc(1 << 20);
+    outbox_init(&o, count_dirty, &dirty);
+    outbox_put(&o, (struct bytes){room, 1 << 20}, 0);
+    outbox_sent(&o, 1 << 20);
+    assert_true(o.bytes.cap < 64 * 1024);
+    mem_free(room);
+    outbox_fini(&o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_small),
+        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_dirty_once),
+        cmocka_unit_test(test_closed),
+        cmocka_unit_test(test_pushes_follow_the_reply),
+        cmocka_unit_test(test_memory),
+    };
+    rng_seed(&rng, 11);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
