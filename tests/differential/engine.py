@@ -183,7 +183,7 @@ class Runner:
             same = redis[0] == leat[0] or alike(step.args, redis[1], leat[1])
         if redis[1] == (b"+", b"QUEUED"):
             queue.append(step.args)
-        elif name in (b"EXEC", b"DISCARD", b"MULTI", b"RESET"):
+        elif name in (b"EXEC", b"DISCARD", b"RESET") or redis[1] == (b"+", b"OK") and name == b"MULTI":
             del queue[:]
         return same
 
