@@ -115,7 +115,7 @@ static void ttl_generic(struct call *c, enum time_unit unit, bool absolute)
     }
     int64_t ms = absolute ? k->expire_at_ms : k->expire_at_ms - c->now_ms;
     if (ms < 0) ms = 0;
-    resp_int(c->reply, unit == UNIT_MS ? ms : (ms + 500) / 1000);
+    resp_int(c->reply, unit == UNIT_MS ? ms : ms / 1000 + (ms % 1000 >= 500));
 }
 
 static void ttl(struct call *c)
