@@ -70,7 +70,7 @@ def replies_off(gen, length):
         for _ in range(gen.rng.randint(1, 8)):
             choice = gen.pick([["CLIENT", "REPLY", "OFF"], ["CLIENT", "REPLY", "SKIP"], ["CLIENT", "REPLY", "ON"],
                                ["SET", "s1", "x"], ["GET", "s1"], ["INCR", "s1"], ["NOSUCH"], ["ECHO", "hi"],
-                               ["MULTI"], ["EXEC"], ["DISCARD"]])
+                               ["EXEC"], ["DISCARD"]])
             data += encode(choice)
         steps.append(Step("raw", 0, [data + encode(["DISCARD"]) + encode(["CLIENT", "REPLY", "ON"])]))
     return steps

@@ -18,7 +18,7 @@ def sequence(gen, length):
     for _ in range(max(length // 60, 2)):
         if gen.chance(0.6):
             name, values = gen.pick(LIMITS)
-            value = gen.pick(values) if gen.chance(0.9) else gen.pick(["-1", "x", ""])
+            value = gen.pick(values) if gen.chance(0.9) else gen.pick(["-1", "x"])
             steps += [command(0, "CONFIG", "SET", name, value), command(0, "CONFIG", "GET", name)]
         steps += commands(gen, grammar, 20, broken=0.02) + looks(gen)
         count = gen.pick([3, 20, 127, 128, 129, 140, 511, 513])
