@@ -9,40 +9,19 @@
 #include "base/must.h"
 #include "broker/internal.h"
 
-static int on_record(void *arg, struct bytes record, uint64_t position)
-{
-    struct broker *b = arg;
-    return replay_record(b->ks, record);
-}
-
-static void on_progress(void *arg, uint64_t done, uint64_t total)
-{
-    logline(LOG_LEVEL_NOTICE, "journal", "replayed %llu of %llu MB",
-            (unsigned long long)(done >> 20), (unsigned long long)(total >> 20));
-}
-
-static void on_torn(void *arg, const char *file, uint64_t offset, uint64_t len,
-                    const char *saved_as)
-{
-    logline(LOG_LEVEL_WARNING, "journal",
-            "%s: the last batch, at offset %llu, was not completely written (%llu bytes): cut off "
-            "and saved as %s; nothing acknowledged was in it",
-            file, (unsigned long long)offset, (unsigned long long)len, saved_as);
-}
-
 static int open_journal(struct broker *b, char **ret_error)
 {
     struct journal_options options = {
         .dir = b->settings.dir,
         .sync = (enum journal_sync)b->settings.sync,
         .segment_bytes = (size_t)b->settings.segment_bytes,
-        .replay = on_record,
-        .progress = on_progress,
-        .torn = on_torn,
+        .replay = load_on_record,
+        .progress = load_on_progress,
+        .torn = load_on_torn,
         .arg = b,
     };
     struct journal_error error = {0};
-    int result = journal_open(&options, &error, &b->journal);
+    int result = journal_new(&options, &error, &b->journal);
     if (result < 0) *ret_error = mem_strdup(error.text);
     return result;
 }
@@ -63,7 +42,9 @@ struct broker *broker_new(const struct broker_options *options, char **ret_error
     b->mono_us = options->monotonic_us();
     rng_seed_random(&b->rng);
     make_run_id(b);
+    b->loading = true;
     b->ks = keyspace_new();
+    b->snapshots = snapshots_new();
     b->hub = hub_new();
     b->blocked = blocked_new();
     b->positions = mem_calloc(POSITION_SLOTS * sizeof *b->positions);
@@ -84,6 +65,7 @@ void broker_free(struct broker *b)
 {
     if (b == NULL) return;
     must(b->session_count == 0);
+    snapshots_free(b->snapshots); /* looks at the journal */
     journal_close(b->journal);
     slowlog_clear(&b->slowlog);
     broker_stats_fini(b);
@@ -102,6 +84,11 @@ void broker_free(struct broker *b)
 struct journal *broker_journal(struct broker *b)
 {
     return b->journal;
+}
+
+bool broker_is_loading(const struct broker *b)
+{
+    return b->loading;
 }
 
 struct settings *broker_settings(struct broker *b)
@@ -140,26 +127,32 @@ void broker_turn_begin(struct broker *b)
         blocked_look_at_journal(b);
         blocked_timeouts(b);
     }
-    broker_expire(b, 1000);
+    if (!b->loading) broker_expire(b, 1000);
     broker_sample(b);
 }
 
 void broker_turn_end(struct broker *b)
 {
-    keyspace_step(b->ks, 16);
+    if (!b->loading) keyspace_step(b->ks, 16);
     arena_reset(&b->arena);
     journal_flush(b->journal);
+}
+
+void broker_background(struct broker *b, bool idle)
+{
+    if (!b->loading) snapshots_step(b, idle);
 }
 
 int64_t broker_next_due_ms(const struct broker *b)
 {
     int64_t due = b->now_ms + 100; /* samples for INFO */
-    int64_t expiry = broker_next_expiry_ms(b);
+    int64_t expiry = b->loading ? INT64_MAX : broker_next_expiry_ms(b);
     if (expiry < due) due = expiry;
     int64_t unblock = blocked_next_ms(b);
     if (unblock < due) due = unblock;
     if (b->pause_until_ms != 0 && b->pause_until_ms < due) due = b->pause_until_ms;
-    return due <= b->now_ms ? 0 : due - b->now_ms;
+    int64_t ms = due <= b->now_ms ? 0 : due - b->now_ms;
+    return b->loading ? ms : snapshots_due_ms(b, ms);
 }
 
 int64_t broker_now_ms(const struct broker *b)

@@ -20,8 +20,16 @@ struct broker_options {
     void *arg;
 };
 
-/* Opens the journal and replays it. NULL with *ret_error (mem_free it) when it cannot. */
+/* Takes the directory. NULL with *ret_error (mem_free it) when it cannot. The broker is *loading*
+ * then: it runs commands, but refuses those that need data. */
 struct broker *broker_new(const struct broker_options *options, char **ret_error);
+/* Loads the data: 0, or negative with *ret_error. May take long, and may run on a thread of its own
+ * beside the broker's. broker_load_stop() ends it early; any thread. */
+int broker_load(struct broker *b, char **ret_error);
+void broker_load_stop(struct broker *b);
+/* broker_load() has succeeded and its thread is gone: from now on everything is served. */
+void broker_loaded(struct broker *b);
+bool broker_is_loading(const struct broker *b);
 /* Closes the journal; sessions must be closed before. */
 void broker_free(struct broker *b);
 struct journal *broker_journal(struct broker *b);
@@ -55,6 +63,9 @@ void broker_protocol_error(struct broker *b, struct session *s, const char *text
  * timeouts, woken clients); hands the journal what was gathered. */
 void broker_turn_begin(struct broker *b);
 void broker_turn_end(struct broker *b);
+/* After the turn's output has left: what nobody waits for, for some microseconds. `idle`: nothing
+ * had happened. */
+void broker_background(struct broker *b, bool idle);
 /* Milliseconds until broker_turn_begin has something to do by itself; -1: never. */
 int64_t broker_next_due_ms(const struct broker *b);
 

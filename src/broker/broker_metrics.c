@@ -44,7 +44,7 @@ void broker_metrics_register(void)
 void broker_metrics_update(const struct broker *b)
 {
     size_t keys = 0, expiring = 0;
-    for (int db = 0; db < KEYSPACE_DBS; db++) {
+    for (int db = 0; db < KEYSPACE_DBS && !b->loading; db++) {
         keys += keyspace_count(b->ks, db);
         expiring += keyspace_count_expiring(b->ks, db);
     }

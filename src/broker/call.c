@@ -86,6 +86,7 @@ struct key *call_write_in(struct call *c, int db, struct bytes name)
         return NULL;
     }
     touch(c, k);
+    snapshots_before_change(c->broker, db, k);
     return k;
 }
 
@@ -196,6 +197,11 @@ void call_error_wrong_type(struct call *c)
     resp_error(c->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
 }
 
+void call_error_loading(struct call *c)
+{
+    resp_error(c->reply, "LOADING Redis is loading the dataset in memory");
+}
+
 void call_help(struct call *c, const char *const *lines)
 {
     size_t n = 0;
@@ -272,6 +278,7 @@ static void record_two_keys(struct call *c, enum record_kind kind, int db, struc
 
 struct key *change_rename(struct call *c, int db, struct key *k, int to_db, struct bytes to_name)
 {
+    snapshots_before_copy(c->broker, db, k);
     call_changed(c, db, key_name(k));
     record_two_keys(c, REC_RENAME, db, key_name(k), to_db, to_name);
     return keyspace_rename(c->ks, db, k, to_db, to_name);
@@ -280,6 +287,7 @@ struct key *change_rename(struct call *c, int db, struct key *k, int to_db, stru
 struct key *change_copy(struct call *c, int db, const struct key *k, int to_db,
                         struct bytes to_name)
 {
+    snapshots_before_copy(c->broker, db, k);
     record_two_keys(c, REC_COPY, db, key_name(k), to_db, to_name);
     return keyspace_copy(c->ks, k, to_db, to_name);
 }
@@ -337,6 +345,7 @@ void change_swap(struct call *c, int a, int b)
     watch_replace_db(c->broker, b, a);
     c->fx->all_changed = c->fx->ready = true;
     keyspace_swap(c->ks, a, b);
+    snapshots_swapped(c->broker, a, b);
 }
 
 int replay_swap(struct keyspace *ks, struct record *r)

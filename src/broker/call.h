@@ -71,6 +71,7 @@ bool call_reply_is_full(struct call *c);
 void call_error_syntax(struct call *c);
 void call_error_wrong_type(struct call *c);
 void call_error_arity(struct call *c);
+void call_error_loading(struct call *c);
 /* Replies an array of simple strings: what SUBCOMMAND HELP answers. `lines` ends with NULL. */
 void call_help(struct call *c, const char *const *lines);
 

@@ -140,6 +140,10 @@ static void watch(struct call *c)
         resp_error(c->reply, "ERR WATCH inside MULTI is not allowed");
         return;
     }
+    if (c->broker->loading) { /* what is watched cannot be looked at yet */
+        call_error_loading(c);
+        return;
+    }
     for (size_t i = 1; i < c->argc; i++) {
         struct key *k = keyspace_find(c->ks, c->db, c->argv[i], hash_bytes(c->argv[i]));
         watch_add(c->broker, c->session, c->db, c->argv[i],

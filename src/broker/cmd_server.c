@@ -85,11 +85,6 @@ static void role(struct call *c)
     resp_array(c->reply, 0);
 }
 
-static void lastsave(struct call *c)
-{
-    resp_int(c->reply, c->now_ms / 1000); /* what is acknowledged is saved */
-}
-
 static void shutdown_server(struct call *c)
 {
     static const char *const words[] = {"nosave", "save", "now", "force", "abort"};
@@ -263,9 +258,6 @@ const struct command cmd_server[] = {
      .acl = ACL_DANGEROUS, .group = "server", .since = "1.0.0",
      .syntax = "INFO [section [section ...]]", .summary = "Figures about the server.",
      .handler = info, .complexity = "O(1)"},
-    {.name = "lastsave", .arity = 1, .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
-     .acl = ACL_ADMIN | ACL_DANGEROUS, .group = "server", .since = "1.0.0", .syntax = "LASTSAVE",
-     .summary = "Now: what is acknowledged is saved.", .handler = lastsave, .complexity = "O(1)"},
     {.name = "memory", .arity = -2, .group = "server", .since = "4.0.0",
      .syntax = "MEMORY subcommand [argument ...]", .summary = "Asks about memory.",
      .subcommands = memory_subcommands, .complexity = "Depends on the subcommand"},

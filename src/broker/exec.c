@@ -176,6 +176,10 @@ static bool is_allowed(struct call *c)
                    name);
         return false;
     }
+    if (b->loading && !(c->cmd->flags & CMD_LOADING)) {
+        call_error_loading(c);
+        return false;
+    }
     return true;
 }
 

@@ -127,39 +127,6 @@ static void section_memory(struct broker *b, struct buf *out)
     put(out, "lazyfree_pending_objects", (int64_t)keyspace_dying(b->ks));
 }
 
-static void section_persistence(struct broker *b, struct buf *out)
-{
-    static const char *const policies[] = {"always", "everysec", "no"};
-    struct journal_stats j;
-    journal_stats(b->journal, &j);
-    put(out, "loading", 0);
-    put(out, "async_loading", 0);
-    put(out, "rdb_changes_since_last_save", (int64_t)b->dirty_records);
-    put(out, "rdb_bgsave_in_progress", 0);
-    put(out, "rdb_last_save_time", b->started_ms / 1000);
-    put_text(out, "rdb_last_bgsave_status", "ok");
-    put(out, "rdb_last_bgsave_time_sec", -1);
-    put(out, "aof_enabled", 1);
-    put(out, "aof_rewrite_in_progress", 0);
-    put_text(out, "aof_last_bgrewrite_status", "ok");
-    put_text(out, "aof_last_write_status", journal_failure(b->journal) ? "err" : "ok");
-    put(out, "aof_current_size", (int64_t)j.bytes);
-    put_text(out, "journal_sync", policies[b->settings.sync]);
-    put(out, "journal_bytes", (int64_t)j.bytes);
-    put(out, "journal_segments", (int64_t)j.segments);
-    put(out, "journal_position", (int64_t)journal_head(b->journal));
-    put(out, "journal_synced_position", (int64_t)journal_synced(b->journal));
-    put(out, "journal_batches", (int64_t)j.batches);
-    put(out, "journal_records", (int64_t)j.records);
-    buf_printf(out, "journal_records_per_batch:%.2f\r\n",
-               j.batches ? (double)j.records / (double)j.batches : 0);
-    put(out, "journal_sync_us_p50", j.sync_us_p50);
-    put(out, "journal_sync_us_p99", j.sync_us_p99);
-    put(out, "journal_sync_us_max", j.sync_us_max);
-    put(out, "journal_replayed_records", (int64_t)j.replayed);
-    put(out, "journal_replay_ms", j.replay_us / 1000);
-}
-
 static void section_stats(struct broker *b, struct buf *out)
 {
     put(out, "total_connections_received", (int64_t)b->connections_received);
@@ -265,7 +232,7 @@ static int64_t average_ttl_ms(struct broker *b, int db)
 
 static void section_keyspace(struct broker *b, struct buf *out)
 {
-    for (int db = 0; db < KEYSPACE_DBS; db++) {
+    for (int db = 0; db < KEYSPACE_DBS && !b->loading; db++) {
         if (keyspace_count(b->ks, db) == 0) continue;
         buf_printf(out, "db%d:keys=%zu,expires=%zu,avg_ttl=%lld\r\n", db, keyspace_count(b->ks, db),
                    keyspace_count_expiring(b->ks, db), (long long)average_ttl_ms(b, db));
@@ -280,7 +247,7 @@ static const struct section {
     {"server", "Server", section_server, true},
     {"clients", "Clients", section_clients, true},
     {"memory", "Memory", section_memory, true},
-    {"persistence", "Persistence", section_persistence, true},
+    {"persistence", "Persistence", broker_info_persistence, true},
     {"stats", "Stats", section_stats, true},
     {"replication", "Replication", section_replication, true},
     {"cpu", "CPU", section_cpu, true},

@@ -8,7 +8,9 @@
 #include "broker/broker.h"
 #include "broker/call.h"
 #include "broker/effects.h"
+#include "broker/load.h"
 #include "broker/slowlog.h"
+#include "broker/snapshot.h"
 #include "log/journal.h"
 
 /* The Redis whose replies these are: what INFO and HELLO say. */
@@ -29,6 +31,9 @@ struct broker {
     struct effects fx;
     struct arena arena;
     struct rng rng;
+    bool loading;
+    struct load load;
+    struct snapshots *snapshots;
 
     bool needs_password; /* somebody but the machine's own users can connect */
 
@@ -159,6 +164,12 @@ int64_t broker_next_expiry_ms(const struct broker *b);
 void broker_metrics_register(void);
 void broker_metrics_update(const struct broker *b);
 
+/* load.c: what the journal calls while it is replayed. */
+int load_on_record(void *broker, struct bytes record, uint64_t position);
+void load_on_progress(void *broker, uint64_t done, uint64_t total);
+void load_on_torn(void *broker, const char *file, uint64_t offset, uint64_t len,
+                  const char *saved_as);
+
 /* broker.c */
 void broker_unpause(struct broker *b);
 
@@ -166,6 +177,7 @@ void broker_unpause(struct broker *b);
 void broker_stats_init(struct broker *b);
 void broker_stats_fini(struct broker *b);
 void broker_info(struct broker *b, const struct bytes *sections, size_t count, struct buf *out);
+void broker_info_persistence(struct broker *b, struct buf *out);
 void broker_sample(struct broker *b);
 void broker_count_error(struct broker *b, struct bytes reply);
 void broker_reset_stats(struct broker *b);

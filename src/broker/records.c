@@ -94,15 +94,22 @@ struct key *replay_find(struct keyspace *ks, const struct record *r, int type)
     return k != NULL && k->type == type ? k : NULL;
 }
 
+bool record_open(struct record *ret, struct bytes record)
+{
+    uint8_t head[2];
+    *ret = (struct record){.rest = record};
+    take(ret, head, sizeof head);
+    ret->kind = head[0];
+    ret->db = head[1];
+    ret->key = record_bytes(ret);
+    return !ret->bad && ret->db < KEYSPACE_DBS;
+}
+
 static int apply(struct keyspace *ks, struct bytes record, bool lenient)
 {
-    struct record r = {.rest = record, .lenient = lenient};
-    uint8_t head[2];
-    take(&r, head, sizeof head);
-    r.kind = head[0];
-    r.db = head[1];
-    r.key = record_bytes(&r);
-    if (r.bad || r.db >= KEYSPACE_DBS) return -EBADMSG;
+    struct record r;
+    if (!record_open(&r, record)) return -EBADMSG;
+    r.lenient = lenient;
     int result = -EBADMSG;
     switch (r.kind) {
 #define X(number, name, handler)                                                                   \

@@ -48,6 +48,8 @@ struct record {
     bool lenient; /* the state may be ahead of the record, see replay_record_lenient() */
 };
 
+/* Reads kind, database and key; false when that makes no sense. */
+bool record_open(struct record *ret, struct bytes record);
 struct bytes record_bytes(struct record *r);
 int64_t record_int(struct record *r);
 double record_score(struct record *r);

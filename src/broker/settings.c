@@ -101,6 +101,13 @@ static const struct row rows[] = {
      AT(notify_keyspace_events), 0, 0, "", NULL},
     {{"journal-segment-bytes", NULL, "bytes of one journal segment", SETTING_IMMUTABLE}, MEMORY,
      AT(segment_bytes), MB, 16 * GB, "64mb", NULL},
+    {{"snapshot-growth-percent", "auto-aof-rewrite-percentage",
+      "a snapshot is made when the journal since the last has this share of its size; 0: only "
+      "when asked for",
+      0}, INTEGER, AT(snapshot_growth_percent), 0, INT32_MAX, "100", NULL},
+    {{"snapshot-min-bytes", "auto-aof-rewrite-min-size",
+      "and has at least so many bytes", 0}, MEMORY, AT(snapshot_min_bytes), 0, INT64_MAX, "64mb",
+     NULL},
     {{"maxmemory-policy", NULL, "only noeviction: nothing is ever evicted", SETTING_FIXED}, TEXT,
      AT(maxmemory_policy), 0, 0, "noeviction", NULL},
     {{"save", NULL, "snapshots by rule; the journal makes them unnecessary", SETTING_FIXED}, TEXT,

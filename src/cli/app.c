@@ -33,6 +33,7 @@ struct app {
     struct gateway *gateway;
     struct dashboard *dashboard;
     struct event *on_int, *on_term;
+    bool told_to_stop; /* by a signal */
     int status;
 };
 
@@ -59,6 +60,22 @@ static int start_server(struct app *a)
     must(pthread_create(&a->server_thread, NULL, run_server, a) == 0);
     a->server_runs = true;
     return 0;
+}
+
+/* It listens already, but nothing else of ours begins before the data is there. False when that
+ * will not be. */
+static bool wait_for_data(struct app *a)
+{
+    static const struct timeval pause = {.tv_usec = 5000};
+    if (a->server == NULL) return true;
+    while (server_state(a->server) == SERVER_LOADING && !a->told_to_stop) {
+        event_base_loopexit(a->base, &pause);
+        event_base_dispatch(a->base);
+    }
+    if (server_state(a->server) == SERVER_READY) return true;
+    const char *why = server_state(a->server) == SERVER_ENDED ? server_load_error(a->server) : NULL;
+    if (why != NULL) fprintf(stderr, "leat: %s\n", why);
+    return false;
 }
 
 /* One more connection, to the embedded broker or to the URL. */
@@ -141,6 +158,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 {
     struct app *a = arg;
     logline(LOG_LEVEL_NOTICE, "leat", "%s: stopping", number == SIGINT ? "interrupted" : "told to stop");
+    a->told_to_stop = true;
     event_base_loopbreak(a->base);
 }
 
@@ -193,11 +211,15 @@ int app_run(const struct app_options *options)
     a.base = event_base_new();
     must(a.base != NULL);
     watch_signals(&a);
-    if (load_flow(&a) < 0 || start_server(&a) < 0 || start_flow(&a) < 0 || start_gateway(&a) < 0) {
+    if (load_flow(&a) < 0 || start_server(&a) < 0) {
         a.status = 1;
-    } else {
-        announce(&a);
-        event_base_dispatch(a.base);
+    } else if (wait_for_data(&a)) {
+        if (start_flow(&a) == 0 && start_gateway(&a) == 0) {
+            announce(&a);
+            event_base_dispatch(a.base);
+        } else {
+            a.status = 1;
+        }
     }
     stop(&a);
     return a.status;

@@ -184,7 +184,7 @@ static void on_end(struct conn *c)
 static void on_readable(struct conn *c)
 {
     struct server *s = c->server;
-    if (journal_is_full(s->journal) && c->session->last_write > journal_covered(s->journal)) {
+    if (c->session->last_write > journal_covered(s->journal) && journal_is_full(s->journal)) {
         hold(c);
         return;
     }

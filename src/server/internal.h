@@ -40,6 +40,12 @@ struct server {
     int wake_fd; /* eventfd: stop, or sockets handed over */
     struct loop_watch *wake_watch, *journal_watch;
     atomic_bool stop, well;
+    atomic_int state; /* enum server_state */
+    bool loading;     /* the loader runs, or has ended and was not joined */
+    pthread_t loader;
+    atomic_bool load_over; /* set last by the loader */
+    int load_result;
+    char *load_error;
     bool failed;
     bool began;           /* the broker's turn has begun */
     pthread_mutex_t lock; /* guards handed */
@@ -51,6 +57,12 @@ struct server {
 
 /* server.c */
 void server_begin_turn(struct server *s);
+void server_wake(struct server *s); /* any thread */
+
+/* loading.c */
+void server_begin_loading(struct server *s);
+void server_look_at_loading(struct server *s); /* in every turn: is it over? */
+void server_end_loading(struct server *s);     /* gives it up if it is not */
 
 /* listen.c */
 int server_listen(struct server *s, const struct settings *settings, char **ret_error);

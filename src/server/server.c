@@ -42,7 +42,8 @@ static void on_setting(void *arg, const char *name)
 {
     struct server *s = arg;
     struct settings *settings = broker_settings(s->broker);
-    if (strcmp(name, "sync") == 0 || strcmp(name, "appendfsync") == 0)
+    bool sync = strcmp(name, "sync") == 0 || strcmp(name, "appendfsync") == 0;
+    if (sync && !broker_is_loading(s->broker)) /* else broker_loaded() does */
         journal_set_sync(s->journal, (enum journal_sync)settings->sync);
     if (strcmp(name, "loglevel") == 0) logline_level((enum log_level)settings->loglevel);
     if (strcmp(name, "proto-max-bulk-len") == 0)
@@ -80,7 +81,7 @@ static void on_wake(void *arg, unsigned ready)
     take_in_handed(s);
 }
 
-static void wake(struct server *s)
+void server_wake(struct server *s)
 {
     uint64_t one = 1;
     ssize_t ignored = write(s->wake_fd, &one, sizeof one);
@@ -90,7 +91,7 @@ static void wake(struct server *s)
 void server_stop(struct server *s)
 {
     atomic_store(&s->stop, true);
-    wake(s);
+    server_wake(s);
 }
 
 int server_connect(struct server *s)
@@ -104,7 +105,7 @@ int server_connect(struct server *s)
     }
     s->handed[s->handed_count++] = pair[0];
     pthread_mutex_unlock(&s->lock);
-    wake(s);
+    server_wake(s);
     return pair[1];
 }
 
@@ -225,7 +226,9 @@ static void turn(struct server *s)
     int64_t wait_ms = s->resuming != NULL ? 0 : broker_next_due_ms(s->broker);
     s->began = false;
     loop_turn(s->loop, wait_ms);
+    bool idle = !s->began;
     server_begin_turn(s);
+    server_look_at_loading(s);
     resume_conns(s);
     broker_turn_end(s->broker);
     flush_dirty(s);
@@ -233,6 +236,7 @@ static void turn(struct server *s)
     unhold_conns(s);
     close_idle(s);
     free_dead(s);
+    broker_background(s->broker, idle);
 }
 
 int server_run(struct server *s)
@@ -242,12 +246,18 @@ int server_run(struct server *s)
         turn(s);
     }
     atomic_store(&s->well, false);
+    atomic_store(&s->state, SERVER_ENDED);
     return s->failed ? 1 : 0;
 }
 
 bool server_is_well(const struct server *s)
 {
-    return atomic_load(&s->well);
+    return atomic_load(&s->well) && atomic_load(&s->state) == SERVER_READY;
+}
+
+enum server_state server_state(const struct server *s)
+{
+    return (enum server_state)atomic_load(&s->state);
 }
 
 /* ---- Life ---- */
@@ -301,6 +311,7 @@ struct server *server_new(const struct settings *settings, char **ret_error)
         server_free(s);
         return NULL;
     }
+    server_begin_loading(s);
     return s;
 }
 
@@ -318,6 +329,7 @@ void server_free(struct server *s)
 {
     if (s == NULL) return;
     if (s->broker != NULL) {
+        server_end_loading(s);
         server_unlisten(s);
         if (s->journal != NULL) finish_output(s);
     }
@@ -328,6 +340,7 @@ void server_free(struct server *s)
     for (size_t i = 0; i < s->handed_count; i++) close(s->handed[i]);
     mem_free(s->handed);
     mem_free(s->input);
+    mem_free(s->load_error);
     pthread_mutex_destroy(&s->lock);
     close(s->wake_fd);
     close(s->spare_fd);
