@@ -19,6 +19,7 @@ struct call {
     size_t argc;               /* with the command's name */
     const struct bytes *argv;  /* live until the effects are drained */
     struct resp_writer *reply;
+    struct buf *unheard; /* where replies go while the session has them switched off */
     struct effects *fx;
     struct keyspace *ks;
     struct arena *arena; /* until the end of the turn */

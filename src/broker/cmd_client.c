@@ -299,12 +299,12 @@ static void client_reply(struct call *c)
     struct session *s = c->session;
     if (bytes_is_word(c->argv[2], "on")) {
         struct resp_writer w = call_reply_even_if_off(c);
-        s->reply_mode = SESSION_REPLY_ON;
+        s->flags &= ~(unsigned)(SESSION_REPLY_OFF | SESSION_REPLY_SKIP);
         resp_simple(&w, "OK");
     } else if (bytes_is_word(c->argv[2], "off")) {
-        s->reply_mode = SESSION_REPLY_OFF;
+        s->flags |= SESSION_REPLY_OFF;
     } else if (bytes_is_word(c->argv[2], "skip")) {
-        if (s->reply_mode != SESSION_REPLY_OFF) s->reply_mode = SESSION_REPLY_SKIP_NEXT;
+        if (!(s->flags & SESSION_REPLY_OFF)) s->flags |= SESSION_REPLY_SKIP_NEXT;
     } else {
         call_error_syntax(c);
     }

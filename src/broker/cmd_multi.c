@@ -97,6 +97,7 @@ static void run_queue(struct call *c, struct queued_command *queue, size_t count
         inner.db = s->db;
         inner.in_exec = true;
         broker_run(&inner);
+        call_aim_reply(c);
     }
     c->db = s->db;
 }

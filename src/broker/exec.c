@@ -213,13 +213,13 @@ static bool replied_error(struct broker *b, const struct buf *out, size_t start)
     return true;
 }
 
-static void count_run(struct call *c, size_t start, int64_t took_us)
+static void count_run(struct call *c, const struct buf *out, size_t start, int64_t took_us)
 {
     struct broker *b = c->broker;
     struct command_stats *stats = &b->stats[command_index(c->top)];
     stats->calls++;
     stats->usec += (uint64_t)took_us;
-    if (replied_error(b, c->reply->out, start)) stats->failed++;
+    if (replied_error(b, out, start)) stats->failed++;
     int64_t slow_us = b->settings.slowlog_log_slower_than;
     if (slow_us >= 0 && took_us >= slow_us && !(c->cmd->flags & CMD_SKIP_SLOWLOG))
         slowlog_add(&b->slowlog, (size_t)b->settings.slowlog_max_len, c->now_ms / 1000, took_us,
@@ -230,20 +230,35 @@ static void count_run(struct call *c, size_t start, int64_t took_us)
 void broker_run(struct call *c)
 {
     struct broker *b = c->broker;
-    size_t start = c->reply->out->len;
+    const struct buf *out = c->reply->out;
+    size_t start = out->len;
     int64_t before_us = b->mono_us;
     bool again = b->retrying != NULL;
     c->cmd->handler(c);
     b->mono_us = b->options.monotonic_us();
     bool waits = again ? b->still_blocked : (c->session->flags & SESSION_BLOCKED) != 0;
     if (!again) b->commands_processed++;
-    if (!waits) count_run(c, start, b->mono_us - before_us);
+    if (!waits) count_run(c, out, start, b->mono_us - before_us);
     if (b->monitor_count > 0 && !again && !(c->cmd->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)))
         monitor_feed(b, c->session, c->argc, c->argv);
     broker_drain(b, c->session);
 }
 
-static void call_init(struct call *c, struct broker *b, struct session *s, struct resp_writer *w,
+/* Replies may be switched off: then they are written aside and dropped. */
+struct reply_place {
+    struct resp_writer writer;
+    struct buf unheard;
+    size_t start;
+};
+
+void call_aim_reply(struct call *c)
+{
+    const struct session *s = c->session;
+    bool off = s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP) || s->out.closed;
+    c->reply->out = off ? c->unheard : &c->session->out.bytes;
+}
+
+static void call_init(struct call *c, struct broker *b, struct session *s, struct reply_place *p,
                       size_t argc, const struct bytes *argv)
 {
     *c = (struct call){
@@ -251,27 +266,21 @@ static void call_init(struct call *c, struct broker *b, struct session *s, struc
         .session = s,
         .argc = argc,
         .argv = argv,
-        .reply = w,
+        .reply = &p->writer,
+        .unheard = &p->unheard,
         .fx = &b->fx,
         .ks = b->ks,
         .arena = &b->arena,
         .db = s->db,
         .now_ms = b->now_ms,
     };
+    call_aim_reply(c);
+    c->reply_start = c->reply->out->len;
 }
-
-/* Replies may be switched off: then they are written aside and dropped. */
-struct reply_place {
-    struct resp_writer writer;
-    struct buf aside;
-    size_t start;
-};
 
 static void reply_begin(struct reply_place *p, struct session *s)
 {
-    bool off = s->reply_mode == SESSION_REPLY_OFF || s->reply_mode == SESSION_REPLY_SKIP;
-    *p = (struct reply_place){.start = s->out.bytes.len};
-    p->writer = (struct resp_writer){off || s->out.closed ? &p->aside : &s->out.bytes, s->proto};
+    *p = (struct reply_place){.start = s->out.bytes.len, .writer = {.proto = s->proto}};
     outbox_reply_begin(&s->out);
 }
 
@@ -282,12 +291,13 @@ static void reply_end(struct reply_place *p, struct broker *b, struct session *s
         outbox_gate(&s->out, p->start, broker_uncovered(b, b->fx.depends));
         outbox_touch(&s->out);
     }
-    buf_fini(&p->aside);
+    buf_fini(&p->unheard);
     outbox_reply_end(&s->out);
     b->fx.depends = 0;
     if (!answered) return;
-    if (s->reply_mode == SESSION_REPLY_SKIP) s->reply_mode = SESSION_REPLY_ON;
-    if (s->reply_mode == SESSION_REPLY_SKIP_NEXT) s->reply_mode = SESSION_REPLY_SKIP;
+    bool skip = s->flags & SESSION_REPLY_SKIP_NEXT;
+    s->flags &= ~(unsigned)(SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT);
+    if (skip) s->flags |= SESSION_REPLY_SKIP;
 }
 
 /* An EXEC that is refused ends its transaction and says so. */
@@ -354,8 +364,7 @@ enum broker_progress broker_exec(struct broker *b, struct session *s, size_t arg
     struct reply_place place;
     struct call c;
     reply_begin(&place, s);
-    call_init(&c, b, s, &place.writer, argc, argv);
-    c.reply_start = place.writer.out->len;
+    call_init(&c, b, s, &place, argc, argv);
     s->active_ms = b->now_ms;
     b->current = s;
     enum broker_progress progress = dispatch(&c);
@@ -376,10 +385,9 @@ void broker_run_alone(struct broker *b, struct session *s, const struct command 
     uint64_t outer_depends = b->fx.depends;
     b->fx.depends = 0;
     reply_begin(&place, s);
-    call_init(&c, b, s, &place.writer, argc, argv);
+    call_init(&c, b, s, &place, argc, argv);
     c.cmd = cmd;
     c.top = top;
-    c.reply_start = place.writer.out->len;
     b->current = s;
     if (fn != NULL) {
         fn(&c);
@@ -396,6 +404,7 @@ void broker_protocol_error(struct broker *b, struct session *s, const char *text
 {
     struct reply_place place;
     reply_begin(&place, s);
+    place.writer.out = &s->out.bytes;
     resp_error(&place.writer, "ERR %s", text);
     reply_end(&place, b, s, true);
     session_end(s, true);

@@ -143,6 +143,9 @@ bool blocked_unblock(struct broker *b, struct session *s, bool error);
 bool session_name_is_valid(struct bytes name);
 void session_set_text(struct buf *to, struct bytes text);
 
+/* exec.c: replies go where the session now wants them; CLIENT REPLY may have changed it. */
+void call_aim_reply(struct call *c);
+
 /* call.c */
 /* Writes past CLIENT REPLY OFF: confirmations of subscriptions, CLIENT REPLY ON, RESET. */
 struct resp_writer call_reply_even_if_off(struct call *c);

@@ -76,7 +76,6 @@ void session_reset(struct broker *b, struct session *s)
     s->db = 0;
     s->proto = 2;
     s->subscriber.proto = 2;
-    s->reply_mode = SESSION_REPLY_ON;
     s->flags &= SESSION_INTERNAL | SESSION_UNIX;
     s->authenticated = (s->flags & SESSION_INTERNAL) || !needs_password(b);
     s->name.len = 0;

@@ -22,13 +22,6 @@ struct session_port {
     size_t (*input_bytes)(const void *owner);
 };
 
-enum session_reply {
-    SESSION_REPLY_ON,
-    SESSION_REPLY_OFF,
-    SESSION_REPLY_SKIP,
-    SESSION_REPLY_SKIP_NEXT
-};
-
 enum session_flag {
     SESSION_MULTI = 1 << 0,     /* between MULTI and EXEC */
     SESSION_MULTI_BAD = 1 << 1, /* a command could not be queued: EXECABORT */
@@ -41,6 +34,9 @@ enum session_flag {
     SESSION_INTERNAL = 1 << 8, /* over a socket pair: leat's own flows and gateway */
     SESSION_UNIX = 1 << 9,
     SESSION_PAUSED = 1 << 10, /* waits for CLIENT PAUSE to end */
+    SESSION_REPLY_OFF = 1 << 11,
+    SESSION_REPLY_SKIP = 1 << 12,      /* for this command */
+    SESSION_REPLY_SKIP_NEXT = 1 << 13, /* for the next one */
 };
 
 struct queued_command { /* between MULTI and EXEC; owns its bytes */
@@ -66,7 +62,6 @@ struct session {
     int proto; /* 2 or 3 */
     unsigned flags;
     bool authenticated;
-    enum session_reply reply_mode;
     struct buf name, lib_name, lib_version;        /* empty: not set */
     int64_t created_ms, active_ms;                 /* Unix time */
     const struct command *last_command, *last_top; /* NULL: none yet */

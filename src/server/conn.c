@@ -96,7 +96,7 @@ static bool run_command(struct conn *c, bool *ret_taken)
         logline(LOG_LEVEL_WARNING, "server",
                 "%s spoke HTTP to the Redis port: closed; the dashboard has a port of its own",
                 c->session->address);
-        conn_close(c);
+        port_close(c, true);
         return false;
     }
     enum broker_progress progress = broker_exec(c->server->broker, c->session, r->argc, r->argv);
