@@ -140,7 +140,9 @@ def _command_info(name, args, redis, leat):
 
 
 def _getkeys_arity(name, args, redis, leat):
-    """COMMAND GETKEYS of a command without arguments: an error either way."""
+    """COMMAND GETKEYS of a command without arguments: an error either way; or with one that 7.2 added."""
+    if name == b"COMMAND" and len(args) == 6 and bytes(args[2]).upper() in (b"ZRANK", b"ZREVRANK"):
+        return redis[0] == b"-" and b"Invalid number of arguments" in redis[1]
     return (name == b"COMMAND" and _sub(args) in (b"GETKEYS", b"GETKEYSANDFLAGS") and len(args) == 3
             and redis[0] == b"-" and b"wrong number of arguments for 'command|getkeys" in redis[1])
 
