@@ -2,10 +2,8 @@
  *
  * A command that waits is run again from its start when one of its keys has something
  * (call_block); so each is written as "take, else block". */
-#include <math.h>
-
-#include "base/num.h"
 #include "broker/change_zset.h"
+#include "broker/pop.h"
 #include "broker/zset_reply.h"
 
 /* Takes entries from one end, replies them (without a header), then sends the events. */
@@ -66,85 +64,25 @@ static void zpopmax(struct call *c)
 
 /* ---- ZMPOP ---- */
 
-struct mpop {
-    const struct bytes *keys;
-    size_t key_count;
-    bool max;
-    int64_t count;
-};
-
-static bool parse_count(struct call *c, struct bytes arg, const char *error, int64_t *ret)
-{
-    return call_int_range(c, arg, 1, INT64_MAX, error, ret);
-}
-
-/* COUNT may stand once; what is wrong first is the error. */
-static bool parse_count_option(struct call *c, size_t i, int64_t *ret)
-{
-    bool given = false;
-    for (; i < c->argc; i += 2) {
-        if (given || i + 1 == c->argc || !bytes_is_word(c->argv[i], "count")) {
-            call_error_syntax(c);
-            return false;
-        }
-        given = true;
-        if (!parse_count(c, c->argv[i + 1], "ERR count should be greater than 0", ret))
-            return false;
-    }
-    return true;
-}
-
-/* The number of keys at argv[at], the keys, MIN or MAX, and COUNT. */
-static bool parse_mpop(struct call *c, size_t at, struct mpop *o)
-{
-    int64_t n;
-    *o = (struct mpop){.keys = c->argv + at + 1, .count = 1};
-    if (!parse_count(c, c->argv[at], "ERR numkeys should be greater than 0", &n)) return false;
-    size_t rest = c->argc - at - 1; /* the keys and what follows */
-    bool fits = (uint64_t)n < rest;
-    const struct bytes *where = fits ? &o->keys[n] : NULL;
-    if (fits) o->max = bytes_is_word(*where, "max");
-    if (!fits || (!o->max && !bytes_is_word(*where, "min"))) {
-        call_error_syntax(c);
-        return false;
-    }
-    o->key_count = (size_t)n;
-    return parse_count_option(c, at + 2 + o->key_count, &o->count);
-}
-
-enum found { FOUND, NONE, FAILED };
-
-/* The first of the keys that is there; FAILED when one before it is of another type. */
-static enum found find_first(struct call *c, const struct bytes *names, size_t count,
-                             struct key **ret_key, struct bytes *ret_name)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (!call_write_typed(c, names[i], KEY_ZSET, ret_key)) return FAILED;
-        if (*ret_key == NULL) continue;
-        *ret_name = names[i];
-        return FOUND;
-    }
-    return NONE;
-}
-
-static enum found pop_many(struct call *c, const struct mpop *o)
+static enum pop_found pop_many(struct call *c, const struct pop_many *o)
 {
     struct bytes name;
     struct key *k;
-    enum found found = find_first(c, o->keys, o->key_count, &k, &name);
-    if (found != FOUND) return found;
+    enum pop_found found = pop_find(c, o->keys, o->key_count, KEY_ZSET, &k, &name);
+    if (found != POP_FOUND) return found;
     size_t n = available(k, o->count);
     resp_array(c->reply, 2);
     resp_bulk(c->reply, name);
     resp_array(c->reply, n);
-    pop(c, k, name, o->max, n, true);
-    return FOUND;
+    pop(c, k, name, o->last, n, true);
+    return POP_FOUND;
 }
 
 static void zmpop(struct call *c)
 {
-    struct mpop o;
-    if (parse_mpop(c, 1, &o) && pop_many(c, &o) == NONE) resp_null_array(c->reply);
+    struct pop_many o;
+    if (pop_many_parse(c, 1, "min", "max", &o) && pop_many(c, &o) == POP_NONE)
+        resp_null_array(c->reply);
 }
 
 /* ---- Waiting ---- */
@@ -160,20 +98,6 @@ static void wait_for(struct call *c, const struct bytes *names, size_t count, in
     else call_block(c, names, count, KEY_ZSET, timeout_ms, reply_nothing);
 }
 
-/* Seconds with a fraction, rounded up to milliseconds: nobody waits less than asked for. */
-static bool parse_timeout(struct call *c, struct bytes arg, int64_t *ret_ms)
-{
-    long double seconds;
-    const char *error = NULL;
-    if (!num_parse_long_double(arg, &seconds)) error = "ERR timeout is not a float or out of range";
-    else if (seconds < 0) error = "ERR timeout is negative";
-    else if (seconds * 1000 > (long double)(INT64_MAX - c->now_ms))
-        error = "ERR timeout is out of range";
-    else *ret_ms = (int64_t)ceill(seconds * 1000);
-    if (error != NULL) resp_error(c->reply, "%s", error);
-    return error == NULL;
-}
-
 static void wait_and_pop(struct call *c, bool max)
 {
     const struct bytes *names = c->argv + 1;
@@ -181,10 +105,10 @@ static void wait_and_pop(struct call *c, bool max)
     struct bytes name;
     struct key *k;
     int64_t timeout_ms;
-    if (!parse_timeout(c, c->argv[c->argc - 1], &timeout_ms)) return;
-    enum found found = find_first(c, names, count, &k, &name);
-    if (found == NONE) wait_for(c, names, count, timeout_ms);
-    if (found != FOUND) return;
+    if (!pop_timeout(c, c->argv[c->argc - 1], &timeout_ms)) return;
+    enum pop_found found = pop_find(c, names, count, KEY_ZSET, &k, &name);
+    if (found == POP_NONE) wait_for(c, names, count, timeout_ms);
+    if (found != POP_FOUND) return;
     resp_array(c->reply, 3);
     resp_bulk(c->reply, name);
     pop(c, k, name, max, 1, false);
@@ -202,10 +126,10 @@ static void bzpopmax(struct call *c)
 
 static void bzmpop(struct call *c)
 {
-    struct mpop o;
+    struct pop_many o;
     int64_t timeout_ms;
-    if (!parse_mpop(c, 2, &o) || !parse_timeout(c, c->argv[1], &timeout_ms)) return;
-    if (pop_many(c, &o) == NONE) wait_for(c, o.keys, o.key_count, timeout_ms);
+    if (!pop_many_parse(c, 2, "min", "max", &o) || !pop_timeout(c, c->argv[1], &timeout_ms)) return;
+    if (pop_many(c, &o) == POP_NONE) wait_for(c, o.keys, o.key_count, timeout_ms);
 }
 
 #define ONE_KEY .first_key = 1, .last_key = 1, .key_step = 1

@@ -27,7 +27,15 @@
     X(30, SET_ADD, replay_set_add)        /* member ...                                         */ \
     X(31, SET_REMOVE, replay_set_remove)  /* member ...                                         */ \
     X(40, ZSET_ADD, replay_zset_add)      /* (score, member) ...                                */ \
-    X(41, ZSET_REMOVE, replay_zset_remove) /* member ...                                        */
+    X(41, ZSET_REMOVE, replay_zset_remove) /* member ...                                        */ \
+    X(50, LIST_PUSH_HEAD, replay_list_push_head) /* value ..., one after the other              */ \
+    X(51, LIST_PUSH_TAIL, replay_list_push_tail) /* value ...                                   */ \
+    X(52, LIST_DROP_HEAD, replay_list_drop_head) /* how many (int), fewer than there are        */ \
+    X(53, LIST_DROP_TAIL, replay_list_drop_tail) /* how many (int), fewer than there are        */ \
+    X(54, LIST_SET, replay_list_set)      /* index (int), value                                 */ \
+    X(55, LIST_INSERT, replay_list_insert) /* index (int) of the one it comes before, value     */ \
+    X(56, LIST_REMOVE, replay_list_remove) /* how many (int; negative: from the tail), value    */ \
+    X(57, LIST_MOVE, replay_list_move)    /* ends (int; 1: from the tail, 2: to the tail), new key */
 /* clang-format on */
 
 enum record_kind {

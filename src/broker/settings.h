@@ -24,6 +24,7 @@ struct settings {
     int64_t proto_max_bulk_len;
     int64_t client_query_buffer_limit;
     int64_t hash_max_listpack_entries, hash_max_listpack_value;
+    int64_t list_max_listpack_size, list_compress_depth;
     int64_t set_max_intset_entries, set_max_listpack_entries, set_max_listpack_value;
     int64_t zset_max_listpack_entries, zset_max_listpack_value;
     int64_t slowlog_log_slower_than, slowlog_max_len;

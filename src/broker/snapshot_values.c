@@ -8,13 +8,14 @@
 #include "broker/records.h"
 #include "broker/snapshot.h"
 #include "keys/hash.h"
+#include "keys/list.h"
 #include "keys/set.h"
 #include "keys/str.h"
 #include "keys/zset.h"
 
 enum {
     PUT_BYTES = 32 << 10,     /* and no more in one call, but for a single large element */
-    RECORD_BYTES = 512 << 10, /* of a string in one record */
+    RECORD_BYTES = 512 << 10, /* of a string or a list in one record */
     IN_ORDER_MAX = 1024,      /* a sorted set as small is put in one call, in order */
 };
 
@@ -144,6 +145,25 @@ static bool put_zset(struct snapshot_writer *w, int db, const struct key *k, uin
     return true;
 }
 
+/* In one go, since the records of lists are not absolute: between two calls it may not change. */
+static bool put_list(struct snapshot_writer *w, int db, const struct key *k)
+{
+    struct put p;
+    struct list_iter it;
+    struct bytes value;
+    begin(&p, w, REC_LIST_PUSH_TAIL, db, k);
+    list_iter_init(&it, k, 0, LIST_HEAD);
+    while (list_iter_next(&it, &value)) {
+        if (p.out->len - p.start >= RECORD_BYTES) {
+            end(&p);
+            begin(&p, w, REC_LIST_PUSH_TAIL, db, k);
+        }
+        record_put_bytes(p.out, value);
+    }
+    end(&p);
+    return true;
+}
+
 bool snapshot_put_value(struct snapshot_writer *w, int db, const struct key *k, uint64_t *cursor)
 {
     switch ((enum key_type)k->type) {
@@ -156,6 +176,7 @@ bool snapshot_put_value(struct snapshot_writer *w, int db, const struct key *k, 
     case KEY_ZSET:
         return put_zset(w, db, k, cursor);
     case KEY_LIST:
+        return put_list(w, db, k);
     case KEY_STREAM:
     case KEY_TYPES:
         break;
