@@ -22,6 +22,16 @@ def _set_encoding(name, args, redis, leat):
             and redis == (b"$", b"hashtable") and leat == (b"$", b"listpack"))
 
 
+def _list_encoding(name, args, redis, leat):
+    return (name == b"OBJECT" and _sub(args) == b"ENCODING"
+            and redis == (b"$", b"quicklist") and leat == (b"$", b"listpack"))
+
+
+def _lpos_rank(name, args, redis, leat):
+    return (name == b"LPOS" and b"-9223372036854775808" in args[3:] and leat[0] == b"-"
+            and leat[1].startswith(b"ERR value is out of range, value must between"))
+
+
 def _hello(name, args, redis, leat):
     """Same map, but for version and connection id."""
     if name != b"HELLO" or redis[0] != leat[0] or redis[0] not in (b"*", b"%"):
@@ -70,12 +80,6 @@ def _client_line(name, args, redis, leat):
 
 def _client_id(name, args, redis, leat):
     return name == b"CLIENT" and _sub(args) == b"ID" and redis[0] == leat[0] == b":"
-
-
-def _later_arity(name, args, redis, leat):
-    """Redis 7.2 gave ZRANK and ZREVRANK an option; with it the answer is 7.2's."""
-    return (name in (b"ZRANK", b"ZREVRANK") and len(args) == 4 and redis[0] == b"-"
-            and b"wrong number of arguments" in redis[1])
 
 
 def _later_subcommand(name, args, redis, leat):
@@ -180,6 +184,10 @@ EXCEPTIONS = [
                _shortest_double),
     Exception_("set-listpack", "Redis 7.2 keeps small sets of strings as listpack, 7.0 as hashtable",
                _set_encoding),
+    Exception_("list-listpack", "Redis 7.2 keeps small lists as listpack (redis/redis#11303), 7.0 as quicklist",
+               _list_encoding),
+    Exception_("lpos-rank", "the least of all ranks cannot be turned round: since 7.2 an error (redis/redis#12167)",
+               _lpos_rank),
     Exception_("hello-version", "the version is leat's, connection ids are counted by each server",
                _hello),
     Exception_("help-text", "help is in our own words", _help),
@@ -188,8 +196,6 @@ EXCEPTIONS = [
     Exception_("client-line", "addresses, ages and buffer sizes differ; 7.2 shows more fields",
                _client_line),
     Exception_("client-id", "connection ids are counted by each server", _client_id),
-    Exception_("rank-withscore", "ZRANK and ZREVRANK have WITHSCORE since 7.2 (tests/written)",
-               _later_arity),
     Exception_("command-info", "7.2 changed the arity or flags of a few commands (LATER_INFO)", _command_info),
     Exception_("getkeys-arity", "since 7.2 COMMAND GETKEYS takes a command without arguments", _getkeys_arity),
     Exception_("notify-new", "7.0 does not show the event class n beside A, 7.2 does", _notify_new),

@@ -85,14 +85,14 @@ class Gen:
     # Each type has its own keys, and shares them with the others only now and then.
     def key(self, kind):
         if self.chance(0.06):
-            return self.pick(["s1", "h1", "t1", "z1", "", "nokey", b"\x00\xffbin"])
+            return self.pick(["s1", "h1", "t1", "z1", "l1", "", "nokey", b"\x00\xffbin"])
         return self.own_key(kind)
 
     def own_key(self, kind):
         return kind + str(self.rng.randint(1, 4))
 
     def any_key(self):
-        return self.key(self.pick("shtz"))
+        return self.key(self.pick("shtzl"))
 
     def int(self):
         if self.chance(0.07):
@@ -175,6 +175,17 @@ def whole(arg):
     return int(text) if text.isascii() and text.lstrip("-").isdigit() and text.count("-") < 2 else 0
 
 
+def is_number(arg):
+    try:
+        return float(arg.decode("latin-1")) >= 0
+    except ValueError:
+        return False
+
+
+# Where commands that wait for a list have their timeout.
+WAITING = {b"BLPOP": -1, b"BRPOP": -1, b"BLMOVE": -1, b"BRPOPLPUSH": -1, b"BLMPOP": 1}
+
+
 def lexical(name, args):
     return name.endswith((b"BYLEX", b"LEXCOUNT")) or any(a.upper() == b"BYLEX" for a in args)
 
@@ -194,12 +205,16 @@ def tame(args):
         args = [renamed(a, b"z", b"y") for a in args]
     elif name not in (b"DEL", b"ZREM") and not (name == b"ZADD" and set(args[2::2]) <= {b"0"}):
         args = [renamed(a, b"y", b"z") for a in args]
+    if name in (b"ZRANK", b"ZREVRANK") and len(args) == 4:
+        del args[3]  # 7.2's WITHSCORE: see tests/written
     for at, arg in enumerate(args[1:], 1):
         number = whole(arg)
         before = args[at - 1].upper()
         if name in (b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER") and -(1 << 63) < number < -1000:
             args[at] = b"-1000"
-        elif name == b"WAIT" and number > 0:
+        elif name in WAITING and at == WAITING[name] % len(args) and is_number(arg):
+            args[at] = b"0.01"
+        elif name == b"WAIT" and (number > 0 or at == 2 and number == 0):
             args[at] = b"10"
         elif (name in (b"EXPIRE", b"SETEX") and at == 2 or before == b"EX") and 0 < number < 60:
             args[at] = b"100"

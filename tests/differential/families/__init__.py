@@ -54,7 +54,7 @@ def typed(grammar, others=None):
 
 SEEDS = [
     ["SET", "s1", "hello"], ["SET", "s2", "10"], ["HSET", "h1", "f1", "v1", "f2", "2"],
-    ["SADD", "t1", "a", "b", "c"], ["SADD", "t2", "1", "2", "3"],
+    ["RPUSH", "l1", "a", "b", "c", "a"], ["SADD", "t1", "a", "b", "c"], ["SADD", "t2", "1", "2", "3"],
     ["ZADD", "z1", "1", "a", "2", "b", "3", "c"], ["ZADD", "z2", "0", "a", "0", "b", "0", "c", "0", "d"],
 ]
 
@@ -67,10 +67,10 @@ LOOKS = [
 
 
 def all_sequences():
-    from families import (connection, encodings, hashes, introspection, keys, notifications, protocol,
+    from families import (connection, encodings, hashes, introspection, keys, lists, notifications, protocol,
                           pubsub, sets, strings, transactions, zsets)
     found = {}
-    for module in (strings, keys, hashes, sets, zsets, encodings, transactions, connection, pubsub,
+    for module in (strings, keys, hashes, lists, sets, zsets, encodings, transactions, connection, pubsub,
                    notifications, introspection, protocol):
         found.update(module.SEQUENCES)
     return found

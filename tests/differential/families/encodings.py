@@ -1,20 +1,21 @@
 """Encodings and their thresholds: collections that cross them, by count and by size of a value."""
 
 from families import command, commands, hello
-from families import hashes, sets, strings, zsets
+from families import hashes, lists, sets, strings, zsets
 
 LIMITS = [("hash-max-listpack-entries", ["0", "1", "4", "128"]), ("hash-max-listpack-value", ["0", "4", "64"]),
+          ("list-max-listpack-size", ["-2", "-1", "-5", "1", "0", "4", "128"]), ("list-max-ziplist-size", ["-2", "16"]),
           ("set-max-intset-entries", ["0", "3", "512"]), ("zset-max-listpack-entries", ["0", "2", "128"]),
           ("zset-max-listpack-value", ["0", "3", "64"]), ("hash-max-ziplist-entries", ["5", "128"]),
           ("zset-max-ziplist-value", ["5", "64"])]
 
 def looks(gen):
-    return [command(0, "OBJECT", "ENCODING", k) for k in ("h1", "t1", "z1", "s1")]
+    return [command(0, "OBJECT", "ENCODING", k) for k in ("h1", "l1", "t1", "z1", "s1")]
 
 
 def sequence(gen, length):
     steps = hello(gen)
-    grammar = strings.GRAMMAR[:2] + hashes.GRAMMAR + sets.GRAMMAR + zsets.GRAMMAR
+    grammar = strings.GRAMMAR[:2] + hashes.GRAMMAR + lists.GRAMMAR + sets.GRAMMAR + zsets.GRAMMAR
     for _ in range(max(length // 60, 2)):
         if gen.chance(0.6):
             name, values = gen.pick(LIMITS)

@@ -1,7 +1,7 @@
 """COMMAND INFO and COMMAND GETKEYS."""
 
 from families import command, draw, hello
-from families import hashes, keys, sets, strings, zsets
+from families import hashes, keys, lists, sets, strings, zsets
 
 NAMES = """
 auth client command config dbsize echo flushall flushdb hello info memory monitor object ping psubscribe publish pubsub
@@ -11,6 +11,8 @@ renamenx scan touch ttl type unlink
 append decr decrby get getdel getex getrange getset incr incrby incrbyfloat mget mset msetnx psetex set setex setnx
 setrange strlen substr
 hdel hexists hget hgetall hincrby hincrbyfloat hkeys hlen hmget hmset hrandfield hscan hset hsetnx hstrlen hvals
+blmove blmpop blpop brpop brpoplpush lindex linsert llen lmove lmpop lpop lpos lpush lpushx lrange lrem lset ltrim rpop
+rpoplpush rpush rpushx
 sadd scard sdiff sdiffstore sinter sintercard sinterstore sismember smembers smismember smove spop srandmember srem
 sscan sunion sunionstore
 bzmpop bzpopmax bzpopmin zadd zcard zcount zdiff zdiffstore zincrby zinter zintercard zinterstore zlexcount zmpop
@@ -19,8 +21,9 @@ zremrangebyrank zremrangebyscore zrevrange zrevrangebylex zrevrangebyscore zrevr
 discard exec multi unwatch watch
 """.split()
 
-GRAMMAR = strings.GRAMMAR + hashes.GRAMMAR + sets.GRAMMAR + zsets.GRAMMAR + keys.GRAMMAR
-MORE = [["BZPOPMIN", "a", "b", "0"], ["BZMPOP", "0", "2", "a", "b", "MIN"], ["WATCH", "a", "b"], ["PING"], ["MULTI"],
+GRAMMAR = strings.GRAMMAR + hashes.GRAMMAR + lists.GRAMMAR + sets.GRAMMAR + zsets.GRAMMAR + keys.GRAMMAR
+MORE = [["BLPOP", "a", "b", "0"], ["BLMPOP", "0", "2", "a", "b", "LEFT"], ["BLMOVE", "a", "b", "LEFT", "LEFT", "0"],
+        ["BZPOPMIN", "a", "b", "0"], ["BZMPOP", "0", "2", "a", "b", "MIN"], ["WATCH", "a", "b"], ["PING"], ["MULTI"],
         ["PUBLISH", "a", "b"], ["NOSUCH", "a"], ["OBJECT", "ENCODING", "a"], ["MEMORY", "USAGE", "k"], ["GET"],
         ["ZUNIONSTORE", "d", "9", "a"], ["ZUNION", "x", "a"], ["ZMPOP", "0", "a", "MIN"], ["SINTERCARD", "-1", "a"],
         ["MSET", "a", "1", "b"], ["CONFIG", "GET", "x"], ["CLIENT", "ID"], ["OBJECT", "NIX", "a"]]

@@ -1,7 +1,7 @@
 """Generic commands: all but SORT, DUMP, RESTORE and MIGRATE."""
 
 from families import SEEDS, command, commands, draw, hello
-from families import hashes, sets, strings, zsets
+from families import hashes, lists, sets, strings, zsets
 from steps import Step
 
 
@@ -60,6 +60,7 @@ GRAMMAR = [
     (1.5, lambda g: ["SELECT", g.pick(["0", "0", "1", "2", "15", "16", "-1", "x", ""])]),
     (1, lambda g: draw(g, strings.GRAMMAR, 0)),
     (1, lambda g: draw(g, hashes.GRAMMAR, 0)),
+    (1, lambda g: draw(g, lists.GRAMMAR, 0)),
     (1, lambda g: draw(g, sets.GRAMMAR, 0)),
     (1, lambda g: draw(g, zsets.GRAMMAR, 0)),
 ]

@@ -2,11 +2,11 @@
 
 from dynamic import BY_NAME
 from families import SEEDS, command, draw, hello, settle
-from families import hashes, keys, sets, strings, zsets
+from families import hashes, keys, lists, sets, strings, zsets
 from families.connection import token
 from steps import Step
 
-GRAMMAR = strings.GRAMMAR + hashes.GRAMMAR + sets.GRAMMAR + zsets.GRAMMAR + keys.GRAMMAR * 2
+GRAMMAR = strings.GRAMMAR + hashes.GRAMMAR + lists.GRAMMAR + sets.GRAMMAR + zsets.GRAMMAR + keys.GRAMMAR * 2
 FLAGS = ["KEA", "KEA", "KEAmn", "Kg$", "Ezshgx", "KE$", "Ehd", "KEz", "KEs", "A", "K", "E", "", "KEAn", "KEm", "KEg"]
 
 

@@ -2,10 +2,10 @@
 
 from dynamic import BY_NAME
 from families import SEEDS, command, draw, hello, settle
-from families import hashes, keys, sets, strings, zsets
+from families import hashes, keys, lists, sets, strings, zsets
 from steps import Step
 
-GRAMMAR = strings.GRAMMAR + hashes.GRAMMAR + sets.GRAMMAR + zsets.GRAMMAR + keys.GRAMMAR[:12]
+GRAMMAR = strings.GRAMMAR + hashes.GRAMMAR + lists.GRAMMAR + lists.WAITING[:2] + sets.GRAMMAR + zsets.GRAMMAR + keys.GRAMMAR[:12]
 
 
 def plain(gen, conn, broken):
