@@ -44,7 +44,7 @@ class Server:
             return f.read()
 
     def wait_ready(self, seconds=20):
-        """Until it answers PING (or says that it may not)."""
+        """Until it has loaded and answers PING (or says that it may not)."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if self.process.poll() is not None:
@@ -53,7 +53,8 @@ class Server:
                 with socket.create_connection(("127.0.0.1", self.port), 1) as s:
                     s.settimeout(1)
                     s.sendall(b"PING\r\n")
-                    if s.recv(100)[:1] in (b"+", b"-"):
+                    answer = s.recv(100)
+                    if answer[:1] in (b"+", b"-") and not answer.startswith(b"-LOADING"):
                         return self
             except OSError:
                 pass

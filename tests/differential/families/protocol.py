@@ -24,8 +24,8 @@ CASES = [
     b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"POST / HTTP/1.1\r\n\r\n", b"POST\r\n", b"post x\r\n", b"Host: x\r\n",
     b"host: x y\r\n", b"HOST:\r\n", b"*1\r\n$4\r\nPOST\r\n", b"*1\r\n$5\r\nHost:\r\n", b"PUT / HTTP/1.1\r\n\r\n", b"HEAD /\r\n",
     b"OPTIONS / HTTP/1.1\r\n\r\n", b"SET k v\r\nPOST /\r\nGET k\r\n",
-    b"A" * 70000, b"A" * 65536 + b"\r\n", b"ECHO " + b"b" * 60000 + b"\r\n", b"*1\r\n$" + b"1" * 70000,
-    b"*" + b"1" * 70000, b"*1\r\n" + b"B" * 70000, b"ECHO " + b"c " * 3000 + b"\r\n",
+    b"A" * 200000, b"A" * 65536 + b"\r\n", b"ECHO " + b"b" * 60000 + b"\r\n", b"*1\r\n$" + b"1" * 200000,
+    b"*" + b"1" * 200000, b"*1\r\n" + b"B" * 200000, b"ECHO " + b"c " * 3000 + b"\r\n",
     b"QUIT\r\nPING\r\n", b"quit\r\n", b"*1\r\n$4\r\nQUIT\r\n*1\r\n$4\r\nPING\r\n", b"QUIT now\r\nPING\r\n",
     b"MULTI\r\nSET a 1\r\n*abc\r\n", b"SUBSCRIBE a\r\n*abc\r\n", b"PING\r\n*1\r\n$x\r\nPING\r\n",
 ]
