@@ -296,6 +296,17 @@ void map_prefetch(const struct map *m, uint64_t hash)
     if (t->bits >= 0) __builtin_prefetch(&t->buckets[hash & (map_table_size(t) - 1)], 1);
 }
 
+void map_prefetch_item(const struct map *m, uint64_t hash)
+{
+    const struct map_table *t = table_of((struct map *)m, hash);
+    if (t->bits < 0) return;
+    const struct map_bucket *b = &t->buckets[hash & (map_table_size(t) - 1)];
+    for (uint64_t hit = match_tags(b, tag_of(hash)); hit != 0; hit &= hit - 1) {
+        int slot = __builtin_ctzll(hit) / 8;
+        if (map_occupied(b) >> slot & 1) __builtin_prefetch(b->item[slot], 1);
+    }
+}
+
 void *map_get_hashed(struct map *m, struct bytes key, uint64_t hash)
 {
     struct place at;

@@ -61,6 +61,8 @@ void *map_random(struct map *m, struct rng *rng);
 void map_reserve(struct map *m, size_t count);
 /* Brings the bucket of this hash into the cache, for a lookup that follows soon. */
 void map_prefetch(const struct map *m, uint64_t hash);
+/* And then, some time after it, of the item that is probably the one. */
+void map_prefetch_item(const struct map *m, uint64_t hash);
 /* Moves up to `buckets` buckets of a resize under way; for idle moments. True while one is. */
 bool map_step(struct map *m, size_t buckets);
 

@@ -26,6 +26,16 @@ static int open_journal(struct broker *b, char **ret_error)
     return result;
 }
 
+static struct buf *begin_record(void *journal)
+{
+    return journal_begin(journal);
+}
+
+static uint64_t end_record(void *journal)
+{
+    return journal_end(journal);
+}
+
 static void make_run_id(struct broker *b)
 {
     for (int i = 0; i < 40; i++) b->run_id[i] = "0123456789abcdef"[rng_below(&b->rng, 16)];
@@ -58,6 +68,7 @@ struct broker *broker_new(const struct broker_options *options, char **ret_error
         broker_free(b);
         return NULL;
     }
+    b->fx.sink = (struct record_sink){begin_record, end_record, b->journal};
     return b;
 }
 

@@ -56,6 +56,10 @@ enum broker_progress {
 /* Runs one command; argv lives until the return. The reply is in the outbox, gated. */
 enum broker_progress broker_exec(struct broker *b, struct session *s, size_t argc,
                                  const struct bytes *argv);
+/* Asks memory for what a command that is about to run will look up under `name`, and answers the
+ * hash for the second round, some time later. Changes nothing. */
+uint64_t broker_prefetch(struct broker *b, const struct session *s, struct bytes name);
+void broker_prefetch_key(struct broker *b, const struct session *s, uint64_t hash);
 /* A protocol error: replies it and closes after it. */
 void broker_protocol_error(struct broker *b, struct session *s, const char *text);
 

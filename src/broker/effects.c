@@ -1,74 +1,60 @@
 #include "broker/effects.h"
 
 #include "base/mem.h"
+#include "base/must.h"
 
 void effects_init(struct effects *fx, struct arena *arena)
 {
-    *fx = (struct effects){.open = SIZE_MAX, .arena = arena};
+    *fx = (struct effects){.arena = arena};
 }
 
 void effects_fini(struct effects *fx)
 {
-    buf_fini(&fx->records);
     mem_free(fx->changed);
     mem_free(fx->events);
-    *fx = (struct effects){.open = SIZE_MAX};
+    *fx = (struct effects){0};
 }
 
 void effects_reset(struct effects *fx)
 {
-    fx->records.len = 0;
-    buf_shrink(&fx->records, 1u << 20);
-    fx->open = SIZE_MAX;
-    fx->depends = 0;
+    must(fx->record == NULL);
+    fx->position = fx->depends = 0;
     fx->changed_count = fx->event_count = 0;
     fx->all_changed = fx->ready = false;
 }
 
-/* Writes the length of the record under construction into its frame. */
-static void close_record(struct effects *fx)
+uint64_t effects_finish(struct effects *fx)
 {
-    if (fx->open == SIZE_MAX) return;
-    uint32_t len = (uint32_t)(fx->records.len - fx->open - sizeof len);
-    memcpy(fx->records.data + fx->open, &len, sizeof len);
-    fx->open = SIZE_MAX;
+    if (fx->record != NULL) {
+        fx->position = fx->sink.end(fx->sink.arg);
+        fx->record = NULL;
+    }
+    return fx->position;
 }
 
 struct buf *effects_new_record(struct effects *fx, enum record_kind kind, int db, struct bytes key)
 {
-    static const uint32_t no_length = 0;
-    close_record(fx);
-    fx->open = fx->records.len;
-    buf_append(&fx->records, &no_length, sizeof no_length);
-    record_put_head(&fx->records, kind, db, key);
-    return &fx->records;
+    effects_finish(fx);
+    fx->record = fx->sink.begin(fx->sink.arg);
+    fx->record_start = fx->record->len;
+    record_put_head(fx->record, kind, db, key);
+    return fx->record;
 }
 
 static bool goes_on(const struct effects *fx, enum record_kind kind, int db, struct bytes key)
 {
-    enum { RECORD_BYTES_MAX = 1 << 20 }; /* a very long list becomes several records */
-    if (fx->open == SIZE_MAX || fx->records.len - fx->open > RECORD_BYTES_MAX) return false;
-    struct record open = {.rest = {fx->records.data + fx->open + sizeof(uint32_t) + 2,
-                                   fx->records.len - fx->open - sizeof(uint32_t) - 2}};
-    const char *head = open.rest.data - 2;
+    enum { RECORD_BYTES_MAX = 1 << 20, HEAD_BYTES = 2 }; /* a very long list becomes several */
+    if (fx->record == NULL || fx->record->len - fx->record_start > RECORD_BYTES_MAX) return false;
+    const char *head = fx->record->data + fx->record_start;
+    struct record open = {
+        .rest = {head + HEAD_BYTES, fx->record->len - fx->record_start - HEAD_BYTES}};
     return (uint8_t)head[0] == kind && (uint8_t)head[1] == db && bytes_eq(record_bytes(&open), key);
 }
 
 struct buf *effects_record(struct effects *fx, enum record_kind kind, int db, struct bytes key)
 {
-    if (goes_on(fx, kind, db, key)) return &fx->records;
+    if (goes_on(fx, kind, db, key)) return fx->record;
     return effects_new_record(fx, kind, db, key);
-}
-
-bool effects_next_record(struct effects *fx, size_t *at, struct bytes *ret)
-{
-    close_record(fx);
-    if (*at >= fx->records.len) return false;
-    uint32_t len;
-    memcpy(&len, fx->records.data + *at, sizeof len);
-    *ret = (struct bytes){fx->records.data + *at + sizeof len, len};
-    *at += sizeof len + len;
-    return true;
 }
 
 void effects_changed(struct effects *fx, int db, struct bytes name, uint64_t hash)

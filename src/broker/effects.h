@@ -23,11 +23,20 @@ struct effect_event {
     struct bytes name; /* the handler's: argv or arena, never a key's own */
 };
 
+/* Takes records one at a time: begin answers the buffer to append one to, end its position. */
+struct record_sink {
+    struct buf *(*begin)(void *arg);
+    uint64_t (*end)(void *arg);
+    void *arg;
+};
+
 struct effects {
-    struct buf records;  /* each: length (u32), then the record */
-    size_t open;         /* offset of the record that may still take items; SIZE_MAX: none */
-    uint64_t depends;    /* the position the reply waits for */
-    struct arena *arena; /* for names, until the drain */
+    struct record_sink sink; /* where records are written, without a copy in between */
+    struct buf *record;      /* the one that may still take items; NULL: none */
+    size_t record_start;     /* of its content, in *record */
+    uint64_t position;       /* of the last finished record of this command; 0: none */
+    uint64_t depends;        /* the position the reply waits for */
+    struct arena *arena;     /* for names, until the drain */
     size_t changed_count, changed_cap;
     struct effect_key *changed;
     size_t event_count, event_cap;
@@ -36,6 +45,7 @@ struct effects {
     bool ready;       /* something a blocked client may wait for was added */
 };
 
+/* The sink may be set later, before the first record. */
 void effects_init(struct effects *fx, struct arena *arena);
 void effects_fini(struct effects *fx);
 void effects_reset(struct effects *fx);
@@ -45,8 +55,9 @@ void effects_reset(struct effects *fx);
 struct buf *effects_record(struct effects *fx, enum record_kind kind, int db, struct bytes key);
 /* Always a record of its own: for kinds whose items are not a list. */
 struct buf *effects_new_record(struct effects *fx, enum record_kind kind, int db, struct bytes key);
-/* The next finished record from offset *at (0 to begin) on; false at the end. */
-bool effects_next_record(struct effects *fx, size_t *at, struct bytes *ret);
+/* Finishes the open record; the position of the last one since effects_reset, 0 when there is none.
+ */
+uint64_t effects_finish(struct effects *fx);
 void effects_changed(struct effects *fx, int db, struct bytes name, uint64_t hash);
 void effects_event(struct effects *fx, enum notify_class class, const char *event, int db,
                    struct bytes name);

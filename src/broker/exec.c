@@ -9,18 +9,6 @@
 
 /* ---- Draining ---- */
 
-static uint64_t journal_records(struct broker *b)
-{
-    uint64_t position = 0;
-    size_t at = 0;
-    struct bytes record;
-    while (effects_next_record(&b->fx, &at, &record)) {
-        buf_put(journal_begin(b->journal), record);
-        position = journal_end(b->journal);
-    }
-    return position;
-}
-
 static void note_changes(struct broker *b, uint64_t position)
 {
     for (size_t i = 0; i < b->fx.changed_count; i++) {
@@ -61,8 +49,8 @@ void broker_drain(struct broker *b, struct session *s)
 {
     struct effects *fx = &b->fx;
     uint64_t depends = fx->depends;
-    if (fx->records.len > 0) {
-        uint64_t position = journal_records(b);
+    uint64_t position = effects_finish(fx);
+    if (position > 0) {
         if (position > depends) depends = position;
         if (s != NULL) s->last_write = position;
         b->dirty_records++;
@@ -408,4 +396,17 @@ void broker_protocol_error(struct broker *b, struct session *s, const char *text
     resp_error(&place.writer, "ERR %s", text);
     reply_end(&place, b, s, true);
     session_end(s, true);
+}
+
+uint64_t broker_prefetch(struct broker *b, const struct session *s, struct bytes name)
+{
+    uint64_t hash = hash_bytes(name);
+    __builtin_prefetch(broker_position(b, s->db, hash), 1);
+    keyspace_prefetch(b->ks, s->db, hash);
+    return hash;
+}
+
+void broker_prefetch_key(struct broker *b, const struct session *s, uint64_t hash)
+{
+    keyspace_prefetch_key(b->ks, s->db, hash);
 }

@@ -207,6 +207,11 @@ void keyspace_prefetch(struct keyspace *ks, int db, uint64_t hash)
     map_prefetch(&ks->dbs[db].keys, hash);
 }
 
+void keyspace_prefetch_key(struct keyspace *ks, int db, uint64_t hash)
+{
+    map_prefetch_item(&ks->dbs[db].keys, hash);
+}
+
 size_t keyspace_count(const struct keyspace *ks, int db)
 {
     return map_count(&ks->dbs[db].keys);

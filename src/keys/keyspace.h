@@ -110,6 +110,8 @@ void keyspace_mark(struct keyspace *ks, uint16_t mark);
 void keyspace_reserve(struct keyspace *ks, int db, size_t keys, size_t expiring);
 /* Brings what keyspace_find() of this hash will look at first into the cache. */
 void keyspace_prefetch(struct keyspace *ks, int db, uint64_t hash);
+/* And then, some time after it, of the key itself. */
+void keyspace_prefetch_key(struct keyspace *ks, int db, uint64_t hash);
 
 size_t keyspace_count(const struct keyspace *ks, int db);
 size_t keyspace_count_expiring(const struct keyspace *ks, int db);
