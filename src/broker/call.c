@@ -41,7 +41,7 @@ static void touch(struct call *c, struct key *k)
 
 static struct key *find_living(struct call *c, int db, struct bytes name)
 {
-    struct key *k = find(c, db, name, hash_bytes(name));
+    struct key *k = find(c, db, name, call_hash(c, name));
     return k != NULL && key_is_expired(k, c->now_ms) ? NULL : k;
 }
 
@@ -77,7 +77,7 @@ struct key *call_read(struct call *c, struct bytes name)
 
 struct key *call_write_in(struct call *c, int db, struct bytes name)
 {
-    struct key *k = find(c, db, name, hash_bytes(name));
+    struct key *k = find(c, db, name, call_hash(c, name));
     if (k == NULL) return NULL;
     if (key_is_expired(k, c->now_ms)) {
         change_delete(c, db, k);

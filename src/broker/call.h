@@ -3,6 +3,7 @@
 #define LEAT_BROKER_CALL_H
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "broker/command.h"
 #include "broker/effects.h"
 #include "broker/session.h"
@@ -26,7 +27,19 @@ struct call {
     int db;              /* the session's */
     int64_t now_ms;      /* Unix time, the same for the whole call (and for a whole EXEC) */
     bool in_exec;        /* inside EXEC: nothing may block */
+    struct bytes hashed; /* the name call_hash() saw last, and its hash */
+    uint64_t hash;
 };
+
+/* hash_bytes(name), remembered: a look-up and the change after it need the same one. */
+static inline uint64_t call_hash(struct call *c, struct bytes name)
+{
+    if (c->hashed.data != name.data || c->hashed.len != name.len || name.data == NULL) {
+        c->hashed = name;
+        c->hash = hash_bytes(name);
+    }
+    return c->hash;
+}
 
 /* ---- Reading ---- */
 

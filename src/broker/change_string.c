@@ -21,7 +21,7 @@ static struct key *set_value(struct keyspace *ks, int db, struct key *k, struct 
 struct key *change_string_set(struct call *c, struct key *k, struct bytes name, struct bytes value,
                               bool keep_expiry)
 {
-    uint64_t hash = hash_bytes(name);
+    uint64_t hash = call_hash(c, name);
     enum record_kind kind = keep_expiry ? REC_STRING_KEEP : REC_STRING_SET;
     record_put_bytes(effects_new_record(c->fx, kind, c->db, name), value);
     effects_changed(c->fx, c->db, name, hash);

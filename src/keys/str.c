@@ -62,7 +62,13 @@ void str_set(struct key *k, struct bytes value)
 
 void str_set_text(struct key *k, struct bytes value)
 {
-    struct str *s = new_str(value); /* before the old one goes: value may point into it */
+    struct str *s = k->encoding == ENC_INT ? NULL : k->value.str;
+    if (s != NULL && s->len == value.len) { /* overwritten in place: the usual case of a cache */
+        memmove(s->data, value.data, value.len);
+        k->encoding = value.len <= STR_EMBSTR_MAX ? ENC_EMBSTR : ENC_RAW;
+        return;
+    }
+    s = new_str(value); /* before the old one goes: value may point into it */
     str_free(k);
     k->encoding = value.len <= STR_EMBSTR_MAX ? ENC_EMBSTR : ENC_RAW;
     k->value.str = s;
