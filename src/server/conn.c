@@ -79,31 +79,67 @@ static void update_interest(struct conn *c, bool write)
 /* A browser that was talked into posting to this port must not get anywhere. */
 static bool is_http(struct bytes name)
 {
-    static const char *const words[] = {"post",  "put",     "head",    "options",
-                                        "patch", "connect", "delete:", "host:"};
+    static const struct bytes words[] = {
+        BYTES("post"),  BYTES("put"),     BYTES("head"),    BYTES("options"),
+        BYTES("patch"), BYTES("connect"), BYTES("delete:"), BYTES("host:"),
+    };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (bytes_is_word(name, words[i])) return true;
+        if (name.len == words[i].len && bytes_eq_nocase(name, words[i])) return true;
     return false;
 }
 
 /* Runs one parsed command; false when no more may be fed. *ret_taken: its bytes are done with. */
-static bool run_command(struct conn *c, bool *ret_taken)
+static bool run_command(struct conn *c, size_t argc, const struct bytes *argv, bool *ret_taken)
 {
-    struct resp_request *r = &c->request;
     *ret_taken = true;
-    if (r->argc == 0) return true;
-    if (is_http(r->argv[0])) {
+    if (argc == 0) return true;
+    if (is_http(argv[0])) {
         logline(LOG_LEVEL_WARNING, "server",
                 "%s spoke HTTP to the Redis port: closed; the dashboard has a port of its own",
                 c->session->address);
         port_close(c, true);
         return false;
     }
-    enum broker_progress progress = broker_exec(c->server->broker, c->session, r->argc, r->argv);
+    enum broker_progress progress = broker_exec(c->server->broker, c->session, argc, argv);
     if (progress == BROKER_DONE) return c->state == CONN_OPEN;
     *ret_taken = progress != BROKER_RETRY;
     c->stopped = true;
     return false;
+}
+
+/* Runs what could be parsed ahead; *used grows by what is done with. False when no more may be
+ * fed. */
+static bool feed_ahead(struct conn *c, const char *data, size_t len, size_t *used)
+{
+    struct ahead *a = &c->server->ahead;
+    ahead_parse(a, &c->request, data, len);
+    if (a->count > 1) ahead_prefetch(a, c->server->broker, c->session);
+    for (size_t i = 0; i < a->count; i++) {
+        bool taken;
+        bool more = run_command(c, a->commands[i].argc, a->commands[i].argv, &taken);
+        if (taken) *used += a->commands[i].used;
+        if (!more) {
+            resp_request_reset(&c->request);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One command at a time: long ones, and whoever has not given the password yet. */
+static bool feed_one(struct conn *c, const char *data, size_t len, size_t *used)
+{
+    bool taken;
+    ssize_t n = resp_request_feed(&c->request, data, len);
+    if (n == 0) return false;
+    if (n < 0) {
+        broker_protocol_error(c->server->broker, c->session, c->request.error);
+        return false;
+    }
+    bool more = run_command(c, c->request.argc, c->request.argv, &taken);
+    resp_request_reset(&c->request);
+    if (taken) *used += (size_t)n;
+    return more;
 }
 
 /* Feeds commands from data[0..len) until it is used up, incomplete, or the broker takes no more;
@@ -112,23 +148,16 @@ static bool run_command(struct conn *c, bool *ret_taken)
 static size_t feed(struct conn *c, const char *data, size_t len)
 {
     size_t used = 0;
-    while (used < len) {
+    bool more = true;
+    while (more && used < len) {
+        size_t before = used;
         if (used >= READ_BYTES) {
             port_resume(c);
             break;
         }
         c->request.authenticated = c->session->authenticated;
-        ssize_t n = resp_request_feed(&c->request, data + used, len - used);
-        if (n == 0) break;
-        if (n < 0) {
-            broker_protocol_error(c->server->broker, c->session, c->request.error);
-            return len;
-        }
-        bool taken;
-        bool more = run_command(c, &taken);
-        resp_request_reset(&c->request);
-        if (taken) used += (size_t)n;
-        if (!more) break;
+        if (c->session->authenticated) more = feed_ahead(c, data + used, len - used, &used);
+        if (more && used == before) more = feed_one(c, data + used, len - used, &used);
     }
     return c->state == CONN_OPEN ? used : len;
 }

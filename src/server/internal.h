@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "log/journal.h"
+#include "server/ahead.h"
 #include "server/conn.h"
 #include "server/server.h"
 
@@ -31,6 +32,8 @@ struct server {
     struct listener listeners[LISTENERS_MAX];
     int listener_count;
     int port;
+
+    struct ahead ahead; /* scratch of whoever is fed */
 
     struct conn *conns;
     size_t conn_count;
