@@ -10,12 +10,12 @@ import re
 import socket
 import threading
 
-from families import draw, hashes, sets, strings, zsets
+from families import draw, hashes, lists, sets, strings, zsets
 from families.keys import copy, expire
 from steps import Gen
 from support.resp import Closed, Connection, encode, to_bytes
 
-GRAMMAR = strings.GRAMMAR + hashes.GRAMMAR + sets.GRAMMAR + zsets.GRAMMAR + [
+GRAMMAR = strings.GRAMMAR + hashes.GRAMMAR + lists.GRAMMAR + sets.GRAMMAR + zsets.GRAMMAR + [
     (6, expire), (3, copy),
     (2, lambda g: ["PERSIST", g.any_key()]),
     (2, lambda g: [g.pick(["DEL", "UNLINK"])] + g.some(g.any_key)),
@@ -93,6 +93,7 @@ def state_of(conn, mark):
     """Every key of a writer: type, value, and whether it has an expiry."""
     keys = sorted(k for _, k in conn.call("KEYS", mark + ":*")[1])
     readers = {b"string": lambda k: ("GET", k), b"hash": lambda k: ("HGETALL", k),
+               b"list": lambda k: ("LRANGE", k, "0", "-1"),
                b"set": lambda k: ("SMEMBERS", k), b"zset": lambda k: ("ZRANGE", k, "0", "-1", "WITHSCORES")}
     found = {}
     for key in keys:
