@@ -45,8 +45,9 @@ void bench_open(struct bench *b)
                                      .on_shutdown = on_shutdown};
     char *error = NULL;
     b->broker = broker_new(&options, &error);
-    if (b->broker == NULL) fprintf(stderr, "%s\n", error);
-    must(b->broker != NULL);
+    if (b->broker == NULL || broker_load(b->broker, &error) < 0) fprintf(stderr, "%s\n", error);
+    must(error == NULL);
+    broker_loaded(b->broker);
 }
 
 void bench_turn(struct bench *b)
