@@ -97,7 +97,7 @@ static bool run_command(struct conn *c, size_t argc, const struct bytes *argv, b
         logline(LOG_LEVEL_WARNING, "server",
                 "%s spoke HTTP to the Redis port: closed; the dashboard has a port of its own",
                 c->session->address);
-        port_close(c, true);
+        conn_close(c); /* unheard: as Redis, without the answers to what came before */
         return false;
     }
     enum broker_progress progress = broker_exec(c->server->broker, c->session, argc, argv);
