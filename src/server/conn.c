@@ -61,17 +61,17 @@ static void want(struct conn *c, unsigned interest)
     loop_watch_set(c->watch, interest);
 }
 
-/* Who waits in a blocking command is read no further than a bound, but watched all the same: what
- * it waits for must not be handed to a peer that is gone. */
-static unsigned read_interest(const struct conn *c)
+/* Who waits in a blocking command is read all the same (up to client-query-buffer-limit): its end
+ * comes behind what it has sent, and what it waits for must not be handed to a peer that is gone.
+ */
+static bool may_read(const struct conn *c)
 {
-    if (c->state != CONN_OPEN || c->held || c->resuming) return 0;
-    return c->stopped && c->input.len >= STOPPED_INPUT_MAX ? LOOP_CLOSED : LOOP_READ;
+    return c->state == CONN_OPEN && !c->held && !c->resuming;
 }
 
 static void update_interest(struct conn *c, bool write)
 {
-    want(c, read_interest(c) | (write ? LOOP_WRITE : 0u));
+    want(c, (may_read(c) ? LOOP_READ : 0u) | (write ? LOOP_WRITE : 0u));
 }
 
 /* ---- Input ---- */
@@ -310,7 +310,6 @@ static void on_ready(void *arg, unsigned ready)
     struct conn *c = arg;
     server_begin_turn(c->server);
     if (ready & LOOP_READ && c->state == CONN_OPEN) on_readable(c);
-    if (ready & LOOP_CLOSED && c->state == CONN_OPEN) on_end(c);
     if (c->state == CONN_DEAD) return;
     if (ready & LOOP_WRITE) conn_flush(c);
     if (c->state != CONN_DEAD) update_interest(c, c->interest & LOOP_WRITE);

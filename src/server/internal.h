@@ -11,8 +11,7 @@
 #include "server/server.h"
 
 enum {
-    READ_BYTES = 64 * 1024,        /* read from one connection per turn: the cap of work */
-    STOPPED_INPUT_MAX = 64 * 1024, /* kept unread beyond this while the broker takes nothing */
+    READ_BYTES = 64 * 1024, /* read from one connection per turn: the cap of work */
     ACCEPTS_PER_TURN = 256,
     LISTENERS_MAX = 8,
 };

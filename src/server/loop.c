@@ -11,12 +11,9 @@ struct loop {
     struct event *timer;
 };
 
-/* Reading and writing are two events, so that turning writing on and off touches nothing else.
- * `read` waits for input or for the end of it, whichever is wanted. */
+/* Reading and writing are two events, so that turning writing on and off touches nothing else. */
 struct loop_watch {
-    struct loop *loop;
     struct event read, write;
-    int fd;
     loop_fn fn;
     void *arg;
     unsigned interest;
@@ -48,24 +45,16 @@ void loop_free(struct loop *l)
 static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
     struct loop_watch *w = arg;
-    w->fn(w->arg, (what & EV_READ ? LOOP_READ : 0u) | (what & EV_WRITE ? LOOP_WRITE : 0u) |
-                      (what & EV_CLOSED ? LOOP_CLOSED : 0u));
-}
-
-static void assign(struct loop_watch *w, struct event *event, short what)
-{
-    must(event_assign(event, w->loop->base, w->fd, what | EV_PERSIST, on_ready, w) == 0);
+    w->fn(w->arg, (what & EV_READ ? LOOP_READ : 0u) | (what & EV_WRITE ? LOOP_WRITE : 0u));
 }
 
 struct loop_watch *loop_watch_new(struct loop *l, int fd, loop_fn fn, void *arg)
 {
     struct loop_watch *w = mem_calloc(sizeof *w);
-    w->loop = l;
-    w->fd = fd;
     w->fn = fn;
     w->arg = arg;
-    assign(w, &w->read, EV_READ);
-    assign(w, &w->write, EV_WRITE);
+    must(event_assign(&w->read, l->base, fd, EV_READ | EV_PERSIST, on_ready, w) == 0);
+    must(event_assign(&w->write, l->base, fd, EV_WRITE | EV_PERSIST, on_ready, w) == 0);
     return w;
 }
 
@@ -76,20 +65,16 @@ void loop_watch_free(struct loop_watch *w)
     mem_free(w);
 }
 
-static void set_reading(struct loop_watch *w, unsigned interest)
+static void turn_event(struct event *event, unsigned was, unsigned is)
 {
-    if (interest == (w->interest & (LOOP_READ | LOOP_CLOSED))) return;
-    if (w->interest & (LOOP_READ | LOOP_CLOSED)) event_del(&w->read);
-    if (interest == 0) return;
-    assign(w, &w->read, interest & LOOP_READ ? EV_READ : EV_CLOSED);
-    event_add(&w->read, NULL);
+    if (is && !was) event_add(event, NULL);
+    if (was && !is) event_del(event);
 }
 
 void loop_watch_set(struct loop_watch *w, unsigned interest)
 {
-    set_reading(w, interest & (LOOP_READ | LOOP_CLOSED));
-    if (interest & ~w->interest & LOOP_WRITE) event_add(&w->write, NULL);
-    if (w->interest & ~interest & LOOP_WRITE) event_del(&w->write);
+    turn_event(&w->read, w->interest & LOOP_READ, interest & LOOP_READ);
+    turn_event(&w->write, w->interest & LOOP_WRITE, interest & LOOP_WRITE);
     w->interest = interest;
 }
 

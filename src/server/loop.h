@@ -8,9 +8,7 @@
 struct loop;
 struct loop_watch;
 
-/* LOOP_CLOSED: the peer has ended its side. Counts only beside or instead of LOOP_WRITE: who reads
- * finds out by reading. */
-enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_CLOSED = 4 };
+enum { LOOP_READ = 1, LOOP_WRITE = 2 };
 
 typedef void (*loop_fn)(void *arg, unsigned ready);
 
