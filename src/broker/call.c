@@ -180,7 +180,7 @@ struct resp_writer call_reply_even_if_off(struct call *c)
 
 bool call_reply_is_full(struct call *c)
 {
-    if (c->reply->out->len - c->reply_start < CALL_REPLY_BYTES_MAX) return false;
+    if (c->reply->out->len - c->reply_start < c->broker->reply_bytes_max) return false;
     session_end(c->session, false);
     return true;
 }
@@ -211,13 +211,6 @@ void call_help(struct call *c, const char *const *lines)
 }
 
 /* ---- Changing ---- */
-
-bool call_admit(struct call *c, size_t bytes)
-{
-    if (journal_admit(c->broker->journal, bytes, false) == 0) return true;
-    resp_error(c->reply, "MISCONF %s", journal_refusal(c->broker->journal));
-    return false;
-}
 
 void call_event_in(struct call *c, int db, enum notify_class class, const char *event,
                    struct bytes name)

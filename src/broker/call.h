@@ -74,9 +74,7 @@ bool call_double(struct call *c, struct bytes arg, double *ret); /* "value is no
 
 /* ---- Replies without a natural end ---- */
 
-enum { CALL_REPLY_BYTES_MAX = 1 << 30 };
-
-/* True when the reply has grown beyond CALL_REPLY_BYTES_MAX, as MGET of one key a million times or
+/* True when the reply has grown beyond a gigabyte (BROKER_REPLY_BYTES_MAX), as MGET of one key a million times or
  * a random draw of billions can: the connection is closed, and the handler is to stop. */
 bool call_reply_is_full(struct call *c);
 
@@ -113,8 +111,9 @@ struct key *change_string_set(struct call *c, struct key *k, struct bytes name, 
 struct key *change_string_write(struct call *c, struct key *k, struct bytes name, size_t offset,
                                 struct bytes value);
 
-/* Journal space for records whose size the arguments do not tell (the result of a *STORE); false
- * with the error replied. Before anything is changed. */
+/* Journal space for records whose size the arguments do not tell (the result of a *STORE, members
+ * that are drawn): `bytes` on top of what was admitted by them. False with the error replied.
+ * Before anything is changed. */
 bool call_admit(struct call *c, size_t bytes);
 
 /* Marks a key as changed where no change_* function does (none should need it). */

@@ -2,6 +2,7 @@
  *
  * The removal of a last member is recorded as the deletion of the key, so a record never leaves a
  * set empty, and replay takes one that would for nonsense. */
+#include "broker/admit.h"
 #include "broker/change_zset.h"
 
 #include <errno.h>
@@ -82,6 +83,27 @@ struct key *change_zset_take_span(struct call *c, struct key *k, struct bytes na
         k = change_zset_take(c, k, name, &place);
     }
     return k;
+}
+
+static bool admit_entries(struct call *c, const struct zset *z, struct zset_span span)
+{
+    size_t bytes = 0;
+    struct zset_iter it;
+    struct zset_entry e;
+    zset_iter_init(&it, z, span, false);
+    while (zset_iter_next(&it, &e)) bytes += e.member.len + ADMIT_ITEM;
+    return call_admit(c, bytes);
+}
+
+bool change_zset_admit_span(struct call *c, const struct zset *z, struct zset_span span)
+{
+    /* Removing all is one deletion, however many there are. */
+    return span.count == zset_count(z) || admit_entries(c, z, span);
+}
+
+bool change_zset_admit_store(struct call *c, const struct zset *z)
+{
+    return admit_entries(c, z, (struct zset_span){0, zset_count(z)});
 }
 
 static void store_new(struct call *c, struct bytes name, struct zset *z)

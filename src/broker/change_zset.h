@@ -20,6 +20,9 @@ struct key *change_zset_take(struct call *c, struct key *k, struct bytes name,
 /* Removes a span; returns as change_zset_take does. An empty span changes nothing. */
 struct key *change_zset_take_span(struct call *c, struct key *k, struct bytes name,
                                   struct zset_span span);
+/* Journal space for the removal of a span, and for storing a whole set: see call_admit(). */
+bool change_zset_admit_span(struct call *c, const struct zset *z, struct zset_span span);
+bool change_zset_admit_store(struct call *c, const struct zset *z);
 /* The key becomes this set, whatever it was before, and loses its expiry; an empty set deletes it.
  * Sends `event`, or "del" where there was something to delete. Takes `z` over. */
 void change_zset_store(struct call *c, struct bytes name, struct zset *z, const char *event);

@@ -6,12 +6,23 @@
 #include "broker/pop.h"
 #include "broker/zset_reply.h"
 
+static struct zset_span span_at_end(const struct key *k, bool max, size_t count)
+{
+    return (struct zset_span){max ? zset_count(k->value.zset) - count : 0, count};
+}
+
+/* Asked before the first byte of the reply. */
+static bool may_pop(struct call *c, const struct key *k, bool max, size_t count)
+{
+    return change_zset_admit_span(c, k->value.zset, span_at_end(k, max, count));
+}
+
 /* Takes entries from one end, replies them (without a header), then sends the events. */
 static void pop(struct call *c, struct key *k, struct bytes name, bool max, size_t count,
                 bool in_pairs)
 {
     const struct zset *z = k->value.zset;
-    struct zset_span span = {max ? zset_count(z) - count : 0, count};
+    struct zset_span span = span_at_end(k, max, count);
     struct zset_iter it;
     struct zset_entry e;
     zset_iter_init(&it, z, span, max);
@@ -48,6 +59,7 @@ static void pop_from(struct call *c, bool max)
     if (!call_write_typed(c, c->argv[1], KEY_ZSET, &k)) return;
     size_t n = k == NULL ? 0 : available(k, count);
     bool in_pairs = with_count && c->reply->proto > 2;
+    if (n > 0 && !may_pop(c, k, max, n)) return;
     resp_array(c->reply, in_pairs ? n : 2 * n);
     if (n > 0) pop(c, k, c->argv[1], max, n, in_pairs);
 }
@@ -71,6 +83,7 @@ static enum pop_found pop_many(struct call *c, const struct pop_many *o)
     enum pop_found found = pop_find(c, o->keys, o->key_count, KEY_ZSET, &k, &name);
     if (found != POP_FOUND) return found;
     size_t n = available(k, o->count);
+    if (!may_pop(c, k, o->last, n)) return POP_FAILED;
     resp_array(c->reply, 2);
     resp_bulk(c->reply, name);
     resp_array(c->reply, n);
@@ -108,7 +121,7 @@ static void wait_and_pop(struct call *c, bool max)
     if (!pop_timeout(c, c->argv[c->argc - 1], &timeout_ms)) return;
     enum pop_found found = pop_find(c, names, count, KEY_ZSET, &k, &name);
     if (found == POP_NONE) wait_for(c, names, count, timeout_ms);
-    if (found != POP_FOUND) return;
+    if (found != POP_FOUND || !may_pop(c, k, max, 1)) return;
     resp_array(c->reply, 3);
     resp_bulk(c->reply, name);
     pop(c, k, name, max, 1, false);

@@ -105,6 +105,7 @@ static void hincrbyfloat(struct call *c)
         return;
     }
     struct bytes value = {text, num_format_long_double(text, n)};
+    if (!call_admit(c, value.len)) return;
     if (k == NULL) k = change_hash_new(c, c->argv[1]);
     change_hash_set(c, k, c->argv[2], value);
     call_event(c, NOTIFY_HASH, "hincrbyfloat", c->argv[1]);

@@ -1,6 +1,7 @@
 /* Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH. */
 #include "base/hash.h"
 #include "base/mem.h"
+#include "broker/admit.h"
 #include "broker/internal.h"
 
 void queued_command_init(struct queued_command *q, const struct command *cmd,
@@ -72,24 +73,34 @@ static void discard(struct call *c)
     resp_simple(c->reply, "OK");
 }
 
-/* The whole transaction must fit into the journal before its first command runs. */
-static bool is_admitted(struct call *c)
+static size_t estimate(const struct queued_command *q)
 {
-    struct session *s = c->session;
-    size_t bytes = s->queue_bytes;
-    bool writes = (s->queue_flags & CMD_WRITE) != 0;
-    for (size_t i = 0; i < s->queue_count; i++) bytes += 64 + s->queue[i].argc * 16;
-    if (!writes || journal_admit(c->broker->journal, bytes, false) == 0) return true;
-    resp_error(c->reply, "MISCONF %s", journal_refusal(c->broker->journal));
-    return false;
+    return q->cmd->flags & CMD_WRITE ? admit_estimate(q->cmd, q->argc, q->argv) : 0;
 }
 
-static void run_queue(struct call *c, struct queued_command *queue, size_t count)
+/* The whole transaction must fit into the journal before its first command runs. One that only
+ * shrinks may use the reserve. */
+static bool is_admitted(struct call *c, size_t *ret_bytes)
+{
+    struct session *s = c->session;
+    size_t bytes = 0;
+    bool shrinks = true;
+    for (size_t i = 0; i < s->queue_count; i++) {
+        const struct queued_command *q = &s->queue[i];
+        bytes += estimate(q);
+        if ((q->cmd->flags & (CMD_WRITE | CMD_SHRINKS)) == CMD_WRITE) shrinks = false;
+    }
+    *ret_bytes = bytes;
+    return bytes == 0 || admit_bytes(c, bytes, shrinks);
+}
+
+static void run_queue(struct call *c, struct queued_command *queue, size_t count, size_t admitted)
 {
     struct session *s = c->session;
     resp_array(c->reply, count);
     for (size_t i = 0; i < count; i++) {
         struct call inner = *c;
+        c->broker->admitted_rest = admitted -= estimate(&queue[i]);
         inner.cmd = queue[i].cmd;
         inner.top = queue[i].top;
         inner.argc = queue[i].argc;
@@ -120,7 +131,8 @@ static void exec(struct call *c)
         resp_null_array(c->reply);
         return;
     }
-    if (!is_admitted(c)) {
+    size_t admitted;
+    if (!is_admitted(c, &admitted)) {
         session_discard(s);
         return;
     }
@@ -130,7 +142,7 @@ static void exec(struct call *c)
     s->queue = NULL;
     s->queue_count = 0;
     forget_queue(s);
-    run_queue(c, queue, count);
+    run_queue(c, queue, count, admitted);
     for (size_t i = 0; i < count; i++) queued_command_fini(&queue[i]);
     mem_free(queue);
 }

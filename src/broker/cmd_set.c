@@ -1,5 +1,6 @@
 /* Sets: members, random picks, SSCAN. The algebra of several sets is in set_algebra.c. */
 #include "base/mem.h"
+#include "broker/admit.h"
 #include "broker/change_set.h"
 #include "broker/internal.h"
 #include "broker/scan.h"
@@ -43,6 +44,7 @@ static void smove(struct call *c)
         resp_int(c->reply, set_contains(from, member));
         return;
     }
+    if (!call_admit(c, member.len)) return; /* it is recorded twice */
     if (!change_set_remove(c, from, member)) {
         resp_int(c->reply, 0);
         return;
@@ -150,13 +152,14 @@ static void srandmember(struct call *c)
 
 struct popped {
     struct bytes *members;
-    size_t count;
+    size_t count, bytes;
 };
 
 static void keep_member(struct call *c, struct bytes member, void *arg)
 {
     struct popped *p = arg;
     p->members[p->count++] = arena_dup(c->arena, member);
+    p->bytes += member.len + ADMIT_ITEM;
 }
 
 /* Emptying the whole set is a deletion, however large it is. */
@@ -171,8 +174,9 @@ static void pop_all(struct call *c, struct key *k)
 
 static void pop_some(struct call *c, struct key *k, size_t n)
 {
-    struct popped p = {arena_alloc(c->arena, n * sizeof(struct bytes)), 0};
+    struct popped p = {.members = arena_alloc(c->arena, n * sizeof(struct bytes))};
     choose(c, k, n, keep_member, &p);
+    if (!call_admit(c, p.bytes)) return;
     resp_set(c->reply, p.count);
     for (size_t i = 0; i < p.count; i++) {
         resp_bulk(c->reply, p.members[i]);
@@ -185,6 +189,7 @@ static void pop_one(struct call *c, struct key *k)
 {
     char scratch[SET_SCRATCH];
     struct bytes member = arena_dup(c->arena, set_random(k, &c->broker->rng, scratch));
+    if (!call_admit(c, member.len)) return;
     resp_bulk(c->reply, member);
     change_set_remove(c, k, member);
     call_event(c, NOTIFY_SET, "spop", c->argv[1]);

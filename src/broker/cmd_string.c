@@ -400,6 +400,7 @@ static void incrbyfloat(struct call *c)
         return;
     }
     struct bytes value = {text, num_format_long_double(text, n)};
+    if (!call_admit(c, value.len)) return;
     bool created = k == NULL;
     str_set_text(change_string_set(c, k, c->argv[1], value, true), value);
     if (created) call_event(c, NOTIFY_NEW, "new", c->argv[1]);

@@ -281,6 +281,10 @@ static void store(struct call *c, enum op op, const char *event)
     struct combine o;
     if (!parse(c, op, STORE, &o)) return;
     struct zset *z = combine(&o, call_zset_limits(c));
+    if (!change_zset_admit_store(c, z)) {
+        zset_free(z);
+        return;
+    }
     resp_int(c->reply, (int64_t)zset_count(z));
     change_zset_store(c, c->argv[1], z, event);
 }

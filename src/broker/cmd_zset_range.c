@@ -198,6 +198,10 @@ static void zrangestore(struct call *c)
     if (!call_read_typed(c, c->argv[2], KEY_ZSET, &k)) return;
     struct zset *from = k == NULL ? NULL : k->value.zset;
     struct zset *result = from == NULL ? zset_new() : copy_span(c, from, range_span(from, &r));
+    if (!change_zset_admit_store(c, result)) {
+        zset_free(result);
+        return;
+    }
     resp_int(c->reply, (int64_t)zset_count(result));
     change_zset_store(c, c->argv[1], result, "zrangestore");
 }
@@ -234,6 +238,7 @@ static void remove_range(struct call *c, enum range_by by, const char *event)
     if (!call_write_typed(c, name, KEY_ZSET, &k)) return;
     struct zset_span span = {0, 0};
     if (k != NULL) span = span_of(k->value.zset, &b, false);
+    if (k != NULL && !change_zset_admit_span(c, k->value.zset, span)) return;
     resp_int(c->reply, (int64_t)span.count);
     if (span.count == 0) return;
     k = change_zset_take_span(c, k, name, span);

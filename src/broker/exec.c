@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "broker/admit.h"
 #include "broker/internal.h"
 
 /* ---- Draining ---- */
@@ -175,12 +176,8 @@ static bool is_allowed(struct call *c)
 static bool is_admitted(struct call *c)
 {
     if (!(c->cmd->flags & CMD_WRITE)) return true;
-    size_t bytes = 64;
-    for (size_t i = 0; i < c->argc; i++) bytes += c->argv[i].len + 16;
-    if (journal_admit(c->broker->journal, bytes, (c->cmd->flags & CMD_SHRINKS) != 0) == 0)
-        return true;
-    resp_error(c->reply, "MISCONF %s", journal_refusal(c->broker->journal));
-    return false;
+    return admit_bytes(c, admit_estimate(c->cmd, c->argc, c->argv),
+                       (c->cmd->flags & CMD_SHRINKS) != 0);
 }
 
 static bool runs_in_multi(const struct command *cmd)

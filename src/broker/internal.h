@@ -16,7 +16,7 @@
 /* The Redis whose replies these are: what INFO and HELLO say. */
 #define REDIS_VERSION "7.2.4"
 
-enum { POSITION_SLOTS = 1 << 16 };
+enum { POSITION_SLOTS = 1 << 16, BROKER_REPLY_BYTES_MAX = 1 << 30 };
 
 struct command_stats {
     uint64_t calls, usec, rejected, failed;
@@ -72,7 +72,9 @@ struct broker {
     int ops_index;
     int64_t in_samples[16], out_samples[16];
     struct slowlog slowlog;
+    size_t reply_bytes_max; /* see call_reply_is_full() */
     char run_id[41];
+    size_t admitted_rest;     /* what the commands of this EXEC behind the current one may take */
     uint64_t dirty_records;   /* commands that changed something since the start */
     struct blocked *retrying; /* the block whose command runs again, see blocked.c */
     bool still_blocked;

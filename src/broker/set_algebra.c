@@ -1,5 +1,6 @@
 /* Union, intersection and difference. A result is first gathered as a list of members in the arena,
  * so that a destination may be one of the sources. */
+#include "broker/admit.h"
 #include "broker/set_algebra.h"
 
 #include "base/mem.h"
@@ -115,11 +116,10 @@ static void answer(struct call *c, enum operation op)
     for (size_t i = 0; i < r.count; i++) resp_bulk(c->reply, r.members[i]);
 }
 
-static size_t record_bytes_of(const struct result *r, struct bytes name)
+static size_t record_bytes_of(const struct result *r)
 {
-    enum { FRAMING = 16 };
-    size_t bytes = 2 * (name.len + FRAMING); /* what was there is deleted first */
-    for (size_t i = 0; i < r->count; i++) bytes += r->members[i].len + FRAMING;
+    size_t bytes = 0;
+    for (size_t i = 0; i < r->count; i++) bytes += r->members[i].len + ADMIT_ITEM;
     return bytes;
 }
 
@@ -131,7 +131,7 @@ static void store(struct call *c, enum operation op, const char *event)
     struct key **sets = arena_alloc(c->arena, n * sizeof *sets);
     if (!read_sets(c, 2, c->argc, sets)) return;
     compute(c, op, sets, n, &r);
-    if (!call_admit(c, record_bytes_of(&r, name))) return;
+    if (!call_admit(c, record_bytes_of(&r))) return;
     struct key *old = call_write(c, name);
     if (old != NULL) change_delete(c, c->db, old);
     if (r.count > 0) {

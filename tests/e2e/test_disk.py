@@ -161,7 +161,7 @@ def test_results_larger_than_their_commands_are_refused_before_anything_changes(
     server.data = os.path.join(small_disk(10), "data")
     server.start(env=env_small_segments())
     conn = Connection(server.port)
-    members = ["member-%06d-%s" % (n, "x" * 100) for n in range(5000)]
+    members = ["member-%06d-%s" % (n, "x" * 100) for n in range(10000)]
     for at in range(0, len(members), 500):
         conn.call("SADD", "large", *members[at:at + 500])
         conn.call("ZADD", "ranked", *[w for n, m in enumerate(members[at:at + 500]) for w in (n, m)])
@@ -179,9 +179,16 @@ def test_results_larger_than_their_commands_are_refused_before_anything_changes(
     assert b"disk is full" in repr(replies[3]).encode(), replies
     conn.call("DEL", "small")
     assert texts(conn.call("DBSIZE")) == size
-    assert texts(conn.call("SCARD", "large")) == 5000
-    # Removing much is not refused for its length; it leaves through the reserve or as one deletion.
-    assert conn.call("ZREMRANGEBYRANK", "ranked", "0", "-1") == (b":", b"5000")
+    assert texts(conn.call("SCARD", "large")) == 10000
+    # What takes out many members needs room to say which: there is none for so many.
+    for args in (["SPOP", "large", "9990"], ["ZREMRANGEBYRANK", "ranked", "1", "-1"], ["ZPOPMIN", "ranked", "9999"],
+                 ["ZMPOP", "1", "ranked", "MAX", "COUNT", "9999"], ["BZMPOP", "0", "1", "ranked", "MIN", "COUNT", "9999"]):
+        reply = conn.call(*args)
+        assert is_refused(reply), (args, reply)
+    assert texts(conn.call("SCARD", "large")) == texts(conn.call("ZCARD", "ranked")) == 10000
+    assert len(texts(conn.call("SPOP", "large", "10"))) == 10  # a few leave through the reserve
+    # All of them is one short deletion.
+    assert conn.call("ZREMRANGEBYRANK", "ranked", "0", "-1") == (b":", b"10000")
     assert conn.call("DEL", "large") == (b":", b"1")
     server.kill()
     server.start(env=env_small_segments())
