@@ -2,7 +2,6 @@
  *
  * The removal of a last member is recorded as the deletion of the key, so a record never leaves a
  * set empty, and replay takes one that would for nonsense. */
-#include "broker/admit.h"
 #include "broker/change_zset.h"
 
 #include <errno.h>
@@ -10,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/must.h"
+#include "broker/admit.h"
 #include "broker/internal.h"
 
 struct zset_limits call_zset_limits(const struct call *c)
