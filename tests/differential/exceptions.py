@@ -212,9 +212,18 @@ HTTP_VERBS = Exception_("http-verbs", "every HTTP verb that is no command ends t
 VERBS = re.compile(rb"(?:^|\n)\s*(?:HEAD|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH)\s", re.I)
 
 
+HTTP_RACE = Exception_("http-race", "an HTTP request ends the connection at once; whether replies to what came before it "
+                       "still leave depends on how the bytes were read", None)
+ABORTS = re.compile(rb"(?:^|\n)\s*(?:POST|Host:)", re.I)
+
+
 def covering_bytes(data, redis, leat):
     """The same for raw bytes; redis and leat are (frames, how it ended)."""
-    (theirs, _), (ours, ended) = redis, leat
+    (theirs, their_end), (ours, ended) = redis, leat
+    few, many = sorted((theirs, ours), key=len)
+    if ABORTS.search(data) and their_end == ended == "closed" and many[:len(few)] == few:
+        HTTP_RACE.used += 1
+        return HTTP_RACE
     if VERBS.search(data) and ended == "closed" and theirs[:len(ours)] == ours and len(theirs) > len(ours):
         HTTP_VERBS.used += 1
         return HTTP_VERBS

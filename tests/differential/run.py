@@ -21,7 +21,7 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 import families  # noqa: E402
 from engine import Runner, shorten  # noqa: E402
-from exceptions import EXCEPTIONS, HTTP_VERBS, PUSH_AFTER_REPLY  # noqa: E402
+from exceptions import EXCEPTIONS, HTTP_RACE, HTTP_VERBS, PUSH_AFTER_REPLY  # noqa: E402
 from steps import Gen  # noqa: E402
 from support.servers import Leat, Redis  # noqa: E402
 
@@ -97,7 +97,7 @@ def compare_servers(redis_port, leat_port, names, options):
     for family in names:
         print("%-14s %4d sequences alike, %d not" % (family, passed.get(family, 0), failed.get(family, 0)))
     print("steps: %d" % runner.steps_run)
-    for e in EXCEPTIONS + [HTTP_VERBS, PUSH_AFTER_REPLY]:
+    for e in EXCEPTIONS + [HTTP_VERBS, HTTP_RACE, PUSH_AFTER_REPLY]:
         if e.used:
             print("exception %s: %d times (%s)" % (e.name, e.used, e.reason))
     return sum(passed.values()), sum(failed.values())
