@@ -60,6 +60,7 @@ struct broker *broker_new(const struct broker_options *options, char **ret_error
     b->positions = mem_calloc(POSITION_SLOTS * sizeof *b->positions);
     b->stats = mem_calloc(command_count() * sizeof *b->stats);
     b->next_session_id = 1;
+    b->reply_bytes_max = BROKER_REPLY_BYTES_MAX;
     arena_init(&b->arena);
     watch_init(b);
     broker_stats_init(b);

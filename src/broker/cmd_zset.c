@@ -258,7 +258,7 @@ static void reply_drawn(struct call *c, const struct draw *d, size_t rank, bool 
 static void draw_with_repeats(struct call *c, const struct draw *d, size_t n, bool with_scores)
 {
     zset_reply_head(c, n, with_scores);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && !call_reply_is_full(c); i++)
         reply_drawn(c, d, rng_below(&c->broker->rng, d->count), with_scores);
 }
 
