@@ -5,6 +5,7 @@ Rounds are bounded; each names its seed when it fails (LEAT_SEED repeats it)."""
 
 import os
 import random
+import re
 import subprocess
 import time
 
@@ -68,7 +69,7 @@ def test_killed_at_a_call_to_the_disk(make_leat, redis_server, torture, sync):
     """Just before some write, sync, rename ... of the journal, with whatever was under way."""
     acknowledged = 0
     server = make_leat()
-    for n in rounds(torture, 3, 60):
+    for n in rounds(torture, 2, 60):
         r = Round(server, redis_server, seed_of("call", sync, n), sync)
         r.start()
         r.write()
@@ -109,6 +110,52 @@ def test_killed_again_and_again_while_it_starts(make_leat, redis_server, torture
                 pass  # killed before it was ready
             server.kill()
         r.check()
+
+
+LARGE = 3000  # entries: more than one slice of a snapshot takes
+
+
+def large_values(mark):
+    """Commands that give a writer one large value of each kind, under names that it uses itself."""
+    for at in range(0, LARGE, 500):
+        names = ["%s-%06d" % (mark, n) for n in range(at, at + 500)]
+        yield ["HSET", mark + ":h1"] + [w for n in names for w in (n, n)]
+        yield ["SADD", mark + ":t1"] + names
+        yield ["ZADD", mark + ":z1"] + [w for i, n in enumerate(names) for w in (i + at, n)]
+        yield ["RPUSH", mark + ":l1"] + names
+        yield ["APPEND", mark + ":s1", "x" * 20000]
+
+
+@pytest.mark.parametrize("sync", ["no", "always"])
+def test_snapshots_beside_writers(make_leat, redis_server, torture, sync):
+    """Snapshot after snapshot of a keyspace that takes many slices to walk, while it changes under the
+    walk; the start is from one of them."""
+    for n in rounds(torture, 1, 25):
+        server = make_leat()
+        r = Round(server, redis_server, seed_of("snapshots", sync, n), "no")
+        r.start()
+        conn, oracle = Connection(server.port, timeout=30), Connection(redis_server.port)
+        oracle.call("FLUSHALL")
+        for at in range(0, 20000, 1000):
+            conn.call("MSET", *[w for i in range(at, at + 1000) for w in ("fill:%d" % i, i)])
+        for mark in ("w0", "w1", "w2"):
+            for args in large_values(mark):
+                assert conn.call(*args) == oracle.call(*args)
+        conn.call("CONFIG", "SET", "sync", sync)
+        r.write()
+        until, made = time.monotonic() + r.rng.uniform(0.5, 1.5), 0
+        while time.monotonic() < until:
+            made += conn.call("BGSAVE")[0] == b"+"
+            time.sleep(r.rng.uniform(0, 0.02))
+        r.crash()
+        r.start()
+        conn = Connection(server.port, timeout=30)
+        assert made and re.search(rb"recovery_snapshot_records:[1-9]", texts(conn.call("INFO", "persistence"))), r.seed
+        fill = conn.call("MGET", *["fill:%d" % i for i in range(20000)])
+        assert texts(fill) == [b"%d" % i for i in range(20000)], r.seed
+        problems = [p for p in (audit(conn, oracle, w) for w in r.writers) if p]
+        assert not problems, "seed %s\n%s" % (r.seed, "\n".join(problems)[:6000])
+        server.close()
 
 
 def test_policy_changes_while_writing(make_leat, redis_server, torture):
