@@ -15,15 +15,18 @@
 struct model {
     char *bytes;
     uint64_t *waits_for;
-    size_t len, sent;
+    size_t len, sent, cap;
 };
 
 static struct rng rng;
 
 static void model_put(struct model *m, struct bytes b, uint64_t position)
 {
-    m->bytes = mem_realloc(m->bytes, m->len + b.len);
-    m->waits_for = mem_realloc(m->waits_for, (m->len + b.len) * sizeof *m->waits_for);
+    if (m->len + b.len > m->cap) { /* twice as much: under ASan each realloc copies */
+        m->cap = 2 * (m->len + b.len);
+        m->bytes = mem_realloc(m->bytes, m->cap);
+        m->waits_for = mem_realloc(m->waits_for, m->cap * sizeof *m->waits_for);
+    }
     uint64_t bar = m->len > 0 ? m->waits_for[m->len - 1] : 0;
     for (size_t i = 0; i < b.len; i++) {
         m->bytes[m->len] = b.data[i];
