@@ -38,6 +38,8 @@ static const struct key_use {
     {"decrby", RW | ACCESS | UPDATE, 0},
     {"del", RM | DELETE, 0},
     {"encoding", RO, 0},
+    {"eval", RW | ACCESS | UPDATE, 0},
+    {"evalsha", RW | ACCESS | UPDATE, 0},
     {"exists", RO, 0},
     {"freq", RO, 0},
     {"getdel", RW | ACCESS | DELETE, 0},

@@ -8,7 +8,7 @@ static const struct command *const families[] = {
     cmd_connection, cmd_client,     cmd_server,   cmd_command,       cmd_config,
     cmd_keys,       cmd_expire,     cmd_string,   cmd_hash,          cmd_set,
     cmd_zset,       cmd_zset_range, cmd_zset_ops, cmd_multi,         cmd_persist,
-    cmd_pubsub,     cmd_blocking,   cmd_list,     cmd_list_blocking,
+    cmd_pubsub,     cmd_blocking,   cmd_list,     cmd_list_blocking, cmd_script,
 };
 
 enum { FAMILIES = sizeof families / sizeof *families, SLOTS = 1024, COMMANDS_MAX = 400 };
