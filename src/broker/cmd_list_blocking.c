@@ -22,6 +22,13 @@ void list_reply_popped(struct call *c, struct key *k, struct bytes name, enum li
     if (k == NULL) call_event(c, NOTIFY_GENERIC, "del", name);
 }
 
+/* A command that has waited was admitted long ago; so each is asked for again, before it replies.
+ */
+static bool may_change(struct call *c)
+{
+    return call_admit(c, 0);
+}
+
 static void reply_nothing(struct call *c)
 {
     resp_null_array(c->reply);
@@ -35,6 +42,7 @@ static enum pop_found pop_many(struct call *c, const struct pop_many *o)
     struct key *k;
     enum pop_found found = pop_find(c, o->keys, o->key_count, KEY_LIST, &k, &name);
     if (found != POP_FOUND) return found;
+    if (!may_change(c)) return POP_FAILED;
     size_t n = list_available(k, o->count);
     resp_array(c->reply, 2);
     resp_bulk(c->reply, name);
@@ -58,7 +66,7 @@ static enum pop_found move(struct call *c, enum list_end from_end, enum list_end
     struct key *from, *to;
     if (!call_write_typed(c, from_name, KEY_LIST, &from)) return POP_FAILED;
     if (from == NULL) return POP_NONE;
-    if (!call_write_typed(c, to_name, KEY_LIST, &to)) return POP_FAILED;
+    if (!call_write_typed(c, to_name, KEY_LIST, &to) || !may_change(c)) return POP_FAILED;
     resp_bulk(c->reply, list_peek(from, from_end));
     from = change_list_move(c, from, from_end, to, to_name, to_end);
     call_event(c, NOTIFY_LIST, list_push_event(to_end), to_name);
@@ -110,7 +118,7 @@ static void wait_and_pop(struct call *c, enum list_end end)
     if (!pop_timeout(c, c->argv[c->argc - 1], &timeout_ms)) return;
     enum pop_found found = pop_find(c, names, count, KEY_LIST, &k, &name);
     if (found == POP_NONE) wait_for(c, names, count, timeout_ms);
-    if (found != POP_FOUND) return;
+    if (found != POP_FOUND || !may_change(c)) return;
     resp_array(c->reply, 2);
     resp_bulk(c->reply, name);
     list_reply_popped(c, k, name, end, 1);
