@@ -150,7 +150,7 @@ def blocking(gen, length):
         # Whoever still waits is served now, in the order they came.
         for key in ("z1", "z2", "z3", "z4"):
             steps.append(command(0, "DEL", key))
-        for key in ("z1", "z2", "z3", "z4", "", "nokey", b"\x00\xffbin", "s1", "h1", "t1"):
+        for key in ("z1", "z2", "z3", "z4", "", "nokey", b"\x00\xffbin", "s1", "h1", "t1", "l1"):
             for score_ in ("1", "2"):
                 steps += [command(0, "DEL", key), command(0, "ZADD", key, score_, "m" + score_, "3", "n")]
         steps += [Step("recv", conn, []) for conn in waiters]
