@@ -28,7 +28,12 @@ static void exists(struct call *c)
 static void touch(struct call *c)
 {
     int64_t n = 0;
-    for (size_t i = 1; i < c->argc; i++) n += call_read(c, c->argv[i]) != NULL;
+    for (size_t i = 1; i < c->argc; i++) {
+        struct key *k = call_read(c, c->argv[i]);
+        if (k == NULL) continue;
+        k->accessed_s = (uint32_t)(c->now_ms / 1000); /* also under CLIENT NO-TOUCH */
+        n++;
+    }
     resp_int(c->reply, n);
 }
 
