@@ -68,7 +68,7 @@ void broker_protocol_error(struct broker *b, struct session *s, const char *text
 void broker_turn_begin(struct broker *b);
 void broker_turn_end(struct broker *b);
 /* After the turn's output has left: what nobody waits for, for some microseconds. `idle`: nothing
- * had happened. */
+ * happened in the turn. */
 void broker_background(struct broker *b, bool idle);
 /* Milliseconds until broker_turn_begin has something to do by itself; -1: never. */
 int64_t broker_next_due_ms(const struct broker *b);

@@ -82,6 +82,7 @@ static void put_own(struct broker *b, const struct snapshots_stats *s,
     put(out, "snapshot_position", (int64_t)s->position);
     put(out, "snapshot_bytes", (int64_t)s->size);
     put(out, "snapshot_last_ms", s->last_ms);
+    put(out, "snapshot_walk_ms", s->walk_us / 1000);
     put(out, "snapshot_slice_us_max", s->slice_us_max);
     put_text(out, "snapshot_last_error", s->error);
     put(out, "log_bytes", (int64_t)(j->bytes + s->size));

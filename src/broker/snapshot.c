@@ -21,11 +21,12 @@
 #include "broker/internal.h"
 
 enum {
-    IDLE_SLICE_US = 30,  /* a command that comes meanwhile waits as long */
-    BUSY_SLICE_US = 250, /* at most, and a quarter of the time in all */
-    BUSY_SLICE_US_MIN = 40,
+    SLICE_US = 250,      /* at most, and a quarter of the loop's time in all */
+    IDLE_SLICE_US = 500, /* when no command has come since the last */
+    SLICE_US_MIN = 40,
+    REST_MS = 1,           /* of a loop that has nothing else to do */
     BACKLOG_MAX = 8 << 20, /* bytes that may wait for the disk; then the walk pauses */
-    BUCKETS = 8,           /* looked at together, so that their keys come into the cache together */
+    BUCKETS = 16,           /* looked at together, so that their keys come into the cache together */
     RETRY_S = 10,          /* after one that failed */
     WRITING_POLL_MS = 5,
 };
@@ -249,6 +250,7 @@ static void walk(struct broker *b, struct snapshots *s, int64_t budget_us)
     now_us = b->options.monotonic_us();
     s->slice_ended_us = now_us;
     metric_observe_us(&slice_seconds, now_us - begin_us);
+    s->stats.walk_us += now_us - begin_us;
     if (now_us - begin_us > s->stats.slice_us_max) s->stats.slice_us_max = now_us - begin_us;
 }
 
@@ -282,6 +284,7 @@ static bool begin(struct broker *b, struct snapshots *s)
     o.header.position = journal_head(b->journal);
     s->requested = false;
     s->stats.keys_done = s->stats.keys_total = 0;
+    s->stats.walk_us = 0;
     for (int db = 0; db < KEYSPACE_DBS; db++) {
         s->where[db] = db;
         o.header.keys[db] = keyspace_count(b->ks, db);
@@ -351,13 +354,14 @@ static bool is_due(struct broker *b, struct snapshots *s)
            (double)grown >= (double)s->stats.size * (double)percent / 100;
 }
 
-/* How long the walk may go on now. A loop with work gives it a quarter of its time. */
+/* How long the walk may go on now. Even an idle loop does not give it all of its time: a thread
+ * that never sleeps is made to wait by the kernel just when there is a command again. */
 static int64_t slice_us(const struct broker *b, const struct snapshots *s, bool idle)
 {
-    if (idle) return IDLE_SLICE_US;
-    int64_t share_us = (b->options.monotonic_us() - s->slice_ended_us) / 3;
-    if (share_us < BUSY_SLICE_US_MIN) return 0;
-    return share_us < BUSY_SLICE_US ? share_us : BUSY_SLICE_US;
+    int64_t share_us = (b->options.monotonic_us() - s->slice_ended_us) / (idle ? 2 : 3);
+    int64_t max_us = idle ? IDLE_SLICE_US : SLICE_US;
+    if (share_us < SLICE_US_MIN) return 0;
+    return share_us < max_us ? share_us : max_us;
 }
 
 void snapshots_step(struct broker *b, bool idle)
@@ -378,8 +382,8 @@ int64_t snapshots_due_ms(const struct broker *b, int64_t ms)
 {
     const struct snapshots *s = b->snapshots;
     if (s->writer == NULL) return s->requested ? 0 : ms;
-    if (s->walking) return snapshot_backlog(s->writer) > BACKLOG_MAX ? 1 : 0;
-    return ms < WRITING_POLL_MS ? ms : WRITING_POLL_MS;
+    int64_t rest_ms = s->walking ? REST_MS : WRITING_POLL_MS;
+    return ms < rest_ms ? ms : rest_ms;
 }
 
 /* ---- Asked for ---- */

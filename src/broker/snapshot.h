@@ -17,7 +17,7 @@ void snapshots_free(struct snapshots *s); /* gives up one under way */
 void snapshots_loaded(struct broker *b, uint64_t position, uint64_t size, int64_t time_ms);
 
 /* At the end of a loop turn, after its output has left: begins one when it is due, walks on,
- * notices the end. `idle`: the turn had nothing to do. */
+ * notices the end. `idle`: nothing happened in the turn. */
 void snapshots_step(struct broker *b, bool idle);
 /* Milliseconds until snapshots_step() wants to be called, at most `ms`. */
 int64_t snapshots_due_ms(const struct broker *b, int64_t ms);
@@ -38,6 +38,7 @@ struct snapshots_stats {
     uint64_t keys_done, keys_total; /* of the one under way */
     uint64_t position, size;        /* of the newest good one; 0: there is none */
     uint64_t made;                  /* since the start */
+    int64_t walk_us;                /* for how long the last one held the loop, in all */
     int64_t slice_us_max;           /* the longest that the loop was held */
     const char *error;              /* of the last one; "" */
 };

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/mem.h"
@@ -23,8 +24,9 @@
 
 enum {
     BLOCK_BYTES = 256 << 10, /* handed over when as full */
-    SYNC_BYTES = 4 << 20,
+    SYNC_BYTES = 8 << 20,
     SPARES_MAX = 8,
+    NICE = 10,   /* nobody waits for it */
     POLL_MS = 2, /* while it waits for the journal */
 };
 
@@ -272,6 +274,7 @@ static int make(struct snapshot_writer *w)
 static void *writer_main(void *arg)
 {
     struct snapshot_writer *w = arg;
+    setpriority(PRIO_PROCESS, 0, NICE); /* of this thread alone, on Linux */
     int r = make(w);
     atomic_store(&w->state, r < 0 ? SNAPSHOT_FAILED : SNAPSHOT_DONE);
     return NULL;
