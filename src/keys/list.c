@@ -73,8 +73,8 @@ struct size_limits {
 static struct size_limits limits_of(int64_t limit)
 {
     enum { KB = 1024 };
-    if (limit == 0) return (struct size_limits){LIST_NODE_BYTES, 1};
-    if (limit > 0) return (struct size_limits){LIST_NODE_BYTES, (size_t)limit};
+    if (limit == 0) return (struct size_limits){8 * KB, 1};
+    if (limit > 0) return (struct size_limits){8 * KB, (size_t)limit};
     return (struct size_limits){(size_t)4 * KB << (limit < -5 ? 4 : -limit - 1), SIZE_MAX};
 }
 

@@ -12,13 +12,15 @@
 
 #include "base/bytes.h"
 
-enum { LIST_NODE_BYTES = 8192 }; /* of elements; a longer element has a node of its own */
-
 struct list_node {
     struct list_node *prev, *next;
     uint32_t cap, start, end, count;
     char data[];
 };
+
+/* Of elements, so that a node takes 8 KB from the allocator; a longer element has a node of its
+ * own. */
+enum { LIST_NODE_BYTES = 8192 - sizeof(struct list_node) };
 
 static inline size_t list_node_used(const struct list_node *n)
 {
