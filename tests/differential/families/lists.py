@@ -104,15 +104,17 @@ def timeout(g):
 
 
 def waiting(g, key):
-    """A command that waits for `key`, and perhaps for others."""
+    """A command that waits for `key`, and perhaps for others. (Nothing is moved to a key for which
+    somebody waits among others, see feeding().)"""
+    onward = [key, "l4", "l5", "s1"]
     keys = [key] + (g.some(lambda: g.pick(LISTS), 0, 2) if key in LISTS else [])
     r = g.rng.random()
     if r < 0.4:
         return [g.pick(["BLPOP", "BRPOP"])] + keys + [timeout(g)]
     if r < 0.6:
-        return ["BLMOVE", key, g.pick(LISTS + ["l5", "s1"]), end(g), end(g), timeout(g)]
+        return ["BLMOVE", key, g.pick(onward), end(g), end(g), timeout(g)]
     if r < 0.7:
-        return ["BRPOPLPUSH", key, g.pick(LISTS + ["l5"]), timeout(g)]
+        return ["BRPOPLPUSH", key, g.pick(onward), timeout(g)]
     return ["BLMPOP", timeout(g), str(len(keys))] + keys + [end(g)] + g.maybe(0.5, "COUNT", g.pick(["1", "2", "10"]))
 
 
