@@ -155,6 +155,32 @@ static void test_each_call_fails(void **state)
     }
 }
 
+/* Though the bytes may well be in the file: nobody knows, so nothing counts any more. */
+static void test_failed_batch_is_final(void **state)
+{
+    static const enum fault_call kinds[] = {FAULT_WRITE, FAULT_SYNC};
+    for (int i = 0; i < 4; i++) {
+        struct bench b;
+        bench_init(&b, 29);
+        enum journal_sync sync = i < 2 ? JOURNAL_SYNC_ALWAYS : JOURNAL_SYNC_NO;
+        bench_open(&b, sync);
+        tale_append(&b.tale, b.j, 1);
+        assert_int_equal(journal_wait(b.j, journal_head(b.j)), 0);
+        uint64_t synced = journal_synced(b.j);
+        file_fault_set(&b.fault, kinds[i % 2], (struct fault_rule){1, .error = -EIO}); /* once */
+        tale_append(&b.tale, b.j, 1);
+        journal_flush(b.j);
+        journal_want_sync(b.j, journal_head(b.j));
+        for (int tries = 0; tries < 500 && journal_failure(b.j) == NULL; tries++) usleep(10000);
+        assert_non_null(journal_failure(b.j));
+        assert_int_equal(b.fault.calls[kinds[i % 2]], 1);
+        check_failure(&b);
+        assert_int_equal(b.fault.calls[kinds[i % 2]], 1);
+        assert_true(journal_synced(b.j) == synced || sync == JOURNAL_SYNC_NO);
+        bench_fini(&b);
+    }
+}
+
 static void test_short_writes_and_reads(void **state)
 {
     struct bench b;
@@ -466,6 +492,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_call_fails),
+        cmocka_unit_test(test_failed_batch_is_final),
         cmocka_unit_test(test_short_writes_and_reads),
         cmocka_unit_test(test_slow_sync),
         cmocka_unit_test(test_written_during_sync),
