@@ -19,13 +19,13 @@ run: build ## take in the Wikimedia feed, count it, show it at http://127.0.0.1:
 
 build: ## the release binary, build/leat
 	@scripts/setup run
-	@[ -d $(RELEASE) ] || meson setup $(RELEASE) --buildtype=debugoptimized -Dtests=false >/dev/null
+	@[ -f $(RELEASE)/build.ninja ] || meson setup $(RELEASE) --buildtype=debugoptimized -Dtests=false >/dev/null
 	@ninja -C $(RELEASE) -j $(JOBS) --quiet
 	@cp -u --remove-destination $(RELEASE)/src/cli/leat build/leat
 
 san: ## the same with AddressSanitizer and UBSan and the unit tests, in build/san
 	@scripts/setup test
-	@[ -d $(SAN) ] || meson setup $(SAN) -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@[ -f $(SAN)/build.ninja ] || meson setup $(SAN) -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@ninja -C $(SAN) -j $(JOBS) --quiet
 
 test: build san ## everything that must hold before a change goes in, in under ten minutes
@@ -39,7 +39,7 @@ bench: build ## leat beside redis-server on this machine, in turns; prints the r
 	@$(PYTHON) bench/run.py
 
 fuzz: ## feed mutated bytes to whatever reads bytes from outside
-	@if [ -x fuzz/run ]; then fuzz/run; else echo "fuzz: nothing to run yet"; fi
+	@fuzz/run
 
 screenshot: build ## docs/dashboard.png, by the browser test
 	@scripts/setup test
