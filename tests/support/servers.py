@@ -1,6 +1,7 @@
 """Starts leat and redis-server for tests: own port, own folder, killed by their process id."""
 
 import os
+import random
 import re
 import select
 import shutil
@@ -14,9 +15,16 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the ports that the system gives to outgoing connections: one of those may be taken again
+    by somebody's connection before the server listens on it."""
+    while True:
+        port = random.SystemRandom().randrange(15000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def leat_binary():
