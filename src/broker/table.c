@@ -14,6 +14,8 @@ static const struct command *const families[] = {
 enum { FAMILIES = sizeof families / sizeof *families, SLOTS = 1024, COMMANDS_MAX = 400 };
 
 static const struct command *all[COMMANDS_MAX];
+static uint8_t lengths[COMMANDS_MAX]; /* of their names */
+static size_t first_index[FAMILIES];  /* of each family's first row in `all` */
 static uint16_t count;
 static uint16_t slots[SLOTS]; /* 0: free; else index + 1 */
 
@@ -33,6 +35,7 @@ static uint32_t name_hash(struct bytes name)
 static void build(void)
 {
     for (size_t f = 0; f < FAMILIES; f++) {
+        first_index[f] = count;
         for (const struct command *cmd = families[f]; cmd->name != NULL; cmd++) {
             must(count < COMMANDS_MAX);
             uint32_t at = name_hash(bytes_of(cmd->name)) % SLOTS;
@@ -40,10 +43,16 @@ static void build(void)
                 must(strcmp(all[slots[at] - 1]->name, cmd->name) != 0);
                 at = (at + 1) % SLOTS;
             }
+            lengths[count] = (uint8_t)strlen(cmd->name);
             all[count++] = cmd;
             slots[at] = count;
         }
     }
+}
+
+static struct bytes name_at(size_t index)
+{
+    return (struct bytes){all[index]->name, lengths[index]};
 }
 
 static size_t find(struct bytes name)
@@ -51,7 +60,7 @@ static size_t find(struct bytes name)
     if (count == 0) build();
     uint32_t at = name_hash(name) % SLOTS;
     for (; slots[at] != 0; at = (at + 1) % SLOTS)
-        if (bytes_is_word(name, all[slots[at] - 1]->name)) return slots[at];
+        if (bytes_eq_nocase(name, name_at(slots[at] - 1u))) return slots[at];
     return 0;
 }
 
@@ -80,11 +89,17 @@ const struct command *command_at(size_t i)
     return all[i];
 }
 
+/* A family's rows are one array and stand in `all` in one run: its place there is its distance. */
 size_t command_index(const struct command *top_level)
 {
-    size_t found = find(bytes_of(top_level->name));
-    must(found > 0 && all[found - 1] == top_level);
-    return found - 1;
+    must(count > 0);
+    for (size_t f = 0; f < FAMILIES; f++) {
+        size_t rows = (f + 1 < FAMILIES ? first_index[f + 1] : count) - first_index[f];
+        if (top_level >= families[f] && top_level < families[f] + rows)
+            return first_index[f] + (size_t)(top_level - families[f]);
+    }
+    must(!"a command outside of all tables");
+    return 0;
 }
 
 static int numbered_keys(const struct command *cmd, const struct bytes *argv, size_t argc, int *ret,
