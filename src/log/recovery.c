@@ -12,10 +12,7 @@
 
 enum { PROGRESS_BYTES = 4 << 20 };
 
-#define REMEDY                                                                                     \
-    "`leat verify` lists all damage, `leat salvage` copies what is whole into a new directory; "   \
-    "or "                                                                                          \
-    "restore this one from a backup"
+#define REMEDY "restore this directory from a backup, or begin with an empty one (--dir)"
 
 void recovery_init(struct recovery *rec, const struct journal_options *options,
                    const struct file_layer *files, struct journal_error *error)
