@@ -19,7 +19,8 @@ async function open(options) {
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("console", (message) => { if (message.type() === "error") complaints.push(message.text()); });
   page.on("requestfailed", (request) => {
-    if (!request.url().includes("/api/events")) complaints.push(`failed: ${request.url()}`);
+    const why = request.failure()?.errorText; // a page that is left gives up what it asked for
+    if (why !== "net::ERR_ABORTED") complaints.push(`failed: ${request.url()}: ${why}`);
   });
   page.on("request", (request) => {
     if (!request.url().startsWith(url) && !request.url().startsWith("data:")) {
