@@ -347,6 +347,9 @@ void conn_close(struct conn *c)
     c->state = CONN_DEAD;
     broker_session_hangup(c->server->broker, c->session);
     want(c, 0);
+    /* The descriptor is closed at the end of the turn; the peer hears of it before anybody is told,
+     * as CLIENT KILL's answer does, that the connection is gone. */
+    shutdown(c->fd, SHUT_RDWR);
     c->next_dead = c->server->dead;
     c->server->dead = c;
 }
