@@ -151,6 +151,16 @@ def _getkeys_arity(name, args, redis, leat):
             and redis[0] == b"-" and b"wrong number of arguments for 'command|getkeys" in redis[1])
 
 
+def _getkeys_count(name, args, redis, leat):
+    """Redis reads the number of keys here as atoi does, though the command itself would refuse it."""
+    def is_number(arg):
+        text = bytes(arg)
+        return text.isdigit() and (text == b"0" or not text.startswith(b"0"))
+    return (name == b"COMMAND" and _sub(args) in (b"GETKEYS", b"GETKEYSANDFLAGS") and redis[0] in (b"*", b"-")
+            and leat == (b"-", b"ERR Invalid arguments specified for command")
+            and not any(is_number(a) for a in args[3:5]))
+
+
 def _notify_new(name, args, redis, leat):
     """CONFIG GET notify-keyspace-events of `KEAn`: 7.0 keeps the n to itself."""
     if name != b"CONFIG" or _sub(args) != b"GET" or redis[0] != leat[0] or len(redis[1]) != 2:
@@ -198,6 +208,8 @@ EXCEPTIONS = [
     Exception_("client-id", "connection ids are counted by each server", _client_id),
     Exception_("command-info", "7.2 changed the arity or flags of a few commands (LATER_INFO)", _command_info),
     Exception_("getkeys-arity", "since 7.2 COMMAND GETKEYS takes a command without arguments", _getkeys_arity),
+    Exception_("getkeys-count", "a number of keys that is none is refused here as by the command itself",
+               _getkeys_count),
     Exception_("notify-new", "7.0 does not show the event class n beside A, 7.2 does", _notify_new),
     Exception_("config-number", "an empty string is no number", _config_number),
     Exception_("hello-noauth", "7.2 words the advice differently", _hello_noauth),
