@@ -33,6 +33,7 @@ struct list;
 struct hash;
 struct set;
 struct zset;
+struct stream;
 
 struct key {
     int64_t expire_at_ms; /* Unix time; KEY_NEVER */
@@ -43,6 +44,7 @@ struct key {
         struct hash *hash;
         struct set *set;
         struct zset *zset;
+        struct stream *stream;
         void *any;
     } value;
     uint32_t expire_slot; /* its place in the expiry heap */
@@ -64,7 +66,7 @@ struct key_ops {
      * which may touch nothing but the value. NULL: it never is. */
     size_t (*weight)(const struct key *k);
 };
-extern const struct key_ops str_ops, list_ops, set_ops, zset_ops, hash_ops;
+extern const struct key_ops str_ops, list_ops, set_ops, zset_ops, hash_ops, stream_ops;
 
 struct keyspace;
 

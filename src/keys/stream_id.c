@@ -1,0 +1,66 @@
+#include "keys/stream_id.h"
+
+#include "base/num.h"
+
+bool stream_id_next(struct stream_id *id)
+{
+    if (id->seq < UINT64_MAX) {
+        id->seq++;
+        return true;
+    }
+    if (id->ms == UINT64_MAX) return false;
+    *id = (struct stream_id){id->ms + 1, 0};
+    return true;
+}
+
+bool stream_id_prev(struct stream_id *id)
+{
+    if (id->seq > 0) {
+        id->seq--;
+        return true;
+    }
+    if (id->ms == 0) return false;
+    *id = (struct stream_id){id->ms - 1, UINT64_MAX};
+    return true;
+}
+
+static size_t format_u64(char *out, uint64_t n)
+{
+    char digits[20];
+    size_t len = 0;
+    do digits[len++] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    for (size_t i = 0; i < len; i++) out[i] = digits[len - 1 - i];
+    return len;
+}
+
+size_t stream_id_format(char out[STREAM_ID_TEXT_MAX], struct stream_id id)
+{
+    size_t len = format_u64(out, id.ms);
+    out[len++] = '-';
+    return len + format_u64(out + len, id.seq);
+}
+
+/* As Redis reads it: blanks and a plus before the digits are fine, and so are leading zeros. */
+static bool parse_part(struct bytes text, uint64_t *ret)
+{
+    while (text.len > 1 && (text.data[0] == ' ' || (text.data[0] >= '\t' && text.data[0] <= '\r')))
+        text = (struct bytes){text.data + 1, text.len - 1};
+    if (text.len > 1 && text.data[0] == '+') text = (struct bytes){text.data + 1, text.len - 1};
+    while (text.len > 1 && text.data[0] == '0') text = (struct bytes){text.data + 1, text.len - 1};
+    return num_parse_u64(text, ret);
+}
+
+bool stream_id_parse(struct bytes text, uint64_t missing_seq, struct stream_id *ret)
+{
+    const char *dash = text.len > 0 ? memchr(text.data, '-', text.len) : NULL;
+    struct stream_id id = {.seq = missing_seq};
+    struct bytes ms = {text.data, dash != NULL ? (size_t)(dash - text.data) : text.len};
+    if (!parse_part(ms, &id.ms)) return false;
+    if (dash != NULL) {
+        struct bytes seq = {dash + 1, text.len - ms.len - 1};
+        if (!parse_part(seq, &id.seq)) return false;
+    }
+    *ret = id;
+    return true;
+}
