@@ -16,7 +16,7 @@ size_t admit_estimate(const struct command *cmd, size_t argc, const struct bytes
     size_t bytes = RECORDS_PER_KEY * RECORD_HEAD;
     for (size_t i = 1; i < argc; i++) bytes += argv[i].len + ADMIT_ITEM;
     if (cmd->first_key == 0) return bytes;
-    if (cmd->key_positions == KEYS_NUMBERED) { /* few and short: any of them may be a key */
+    if (cmd->key_positions != KEYS_RANGE) { /* few and short: any of them may be a key */
         for (size_t i = 1; i < argc; i++) bytes += estimate_key(argv[i]);
         return bytes;
     }

@@ -60,8 +60,10 @@ enum command_acl { /* categories beside those that the flags and the family impl
 /* Where the keys are. */
 enum key_positions {
     KEYS_RANGE,   /* first, last, step as in COMMAND INFO */
-    KEYS_NUMBERED /* `first` is the index of a count that is followed by so many keys; a
-                     destination key, if any, is at index 1 */
+    KEYS_NUMBERED, /* `first` is the index of a count that is followed by so many keys; a
+                      destination key, if any, is at index 1 */
+    KEYS_STREAMS,  /* behind the word STREAMS, looked for from index `first` on: the first half of
+                      what follows, the other half are ids */
 };
 
 struct command {

@@ -171,6 +171,24 @@ static void put_counted(struct resp_writer *w, unsigned flags, int at)
     put_field(w, "keystep", 1);
 }
 
+/* The first half of what follows a word. */
+static void put_streams(struct resp_writer *w, unsigned flags, int start_from)
+{
+    resp_map(w, 3);
+    resp_bulk_str(w, "flags");
+    put_flags(w, flags);
+    put_type(w, "begin_search", "keyword");
+    resp_map(w, 2);
+    resp_bulk_str(w, "keyword");
+    resp_bulk_str(w, "STREAMS");
+    put_field(w, "startfrom", start_from);
+    put_type(w, "find_keys", "range");
+    resp_map(w, 3);
+    put_field(w, "lastkey", -1);
+    put_field(w, "keystep", 1);
+    put_field(w, "limit", 2);
+}
+
 void key_specs_put(struct resp_writer *w, const struct command *cmd)
 {
     struct key_use use = use_of(cmd);
@@ -180,6 +198,10 @@ void key_specs_put(struct resp_writer *w, const struct command *cmd)
         return;
     }
     resp_array(w, use.rest ? 2 : 1);
+    if (cmd->key_positions == KEYS_STREAMS) {
+        put_streams(w, use.first, cmd->first_key);
+        return;
+    }
     if (use.rest) put_range(w, use.first, 1, 1, 1);
     unsigned flags = use.rest ? use.rest : use.first;
     if (counted) put_counted(w, flags, cmd->first_key);

@@ -6,6 +6,8 @@
 #include "base/hash.h"
 #include "keys/keyspace.h"
 
+enum { VARINT_MAX = 10 };
+
 static bool take(struct record *r, void *out, size_t n)
 {
     if (r->bad || r->rest.len < n) {
@@ -19,16 +21,24 @@ static bool take(struct record *r, void *out, size_t n)
     return true;
 }
 
+uint64_t record_varint(struct record *r)
+{
+    uint64_t n = 0;
+    uint8_t c;
+    for (int shift = 0; shift < 64; shift += 7) {
+        if (!take(r, &c, 1)) return 0;
+        if (shift == 63 && c > 1) break; /* more than 64 bits */
+        n |= (uint64_t)(c & 0x7f) << shift;
+        if ((c & 0x80) == 0) return n;
+    }
+    r->bad = true;
+    return 0;
+}
+
 struct bytes record_bytes(struct record *r)
 {
-    uint64_t len = 0;
-    uint8_t c = 0;
-    for (int shift = 0; shift < 63; shift += 7) {
-        if (!take(r, &c, 1)) return (struct bytes){NULL, 0};
-        len |= (uint64_t)(c & 0x7f) << shift;
-        if ((c & 0x80) == 0) break;
-    }
-    if ((c & 0x80) != 0 || len > r->rest.len) {
+    uint64_t len = record_varint(r);
+    if (r->bad || len > r->rest.len) {
         r->bad = true;
         return (struct bytes){NULL, 0};
     }
@@ -53,15 +63,23 @@ double record_score(struct record *r)
     return d;
 }
 
+static inline size_t put_varint(char *at, uint64_t n)
+{
+    size_t len = 0;
+    for (; n >= 0x80; n >>= 7) at[len++] = (char)(n | 0x80);
+    at[len++] = (char)n;
+    return len;
+}
+
+void record_put_varint(struct buf *out, uint64_t n)
+{
+    out->len += put_varint(buf_reserve(out, VARINT_MAX), n);
+}
+
 void record_put_bytes(struct buf *out, struct bytes b)
 {
-    char *at = buf_reserve(out, 10 + b.len);
-    size_t n = 0, len = b.len;
-    while (len >= 0x80) {
-        at[n++] = (char)(len | 0x80);
-        len >>= 7;
-    }
-    at[n++] = (char)len;
+    char *at = buf_reserve(out, VARINT_MAX + b.len);
+    size_t n = put_varint(at, b.len);
     if (b.len > 0) memcpy(at + n, b.data, b.len);
     out->len += n + b.len;
 }

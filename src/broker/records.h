@@ -60,6 +60,7 @@ struct record {
 bool record_open(struct record *ret, struct bytes record);
 struct bytes record_bytes(struct record *r);
 int64_t record_int(struct record *r);
+uint64_t record_varint(struct record *r);
 double record_score(struct record *r);
 static inline bool record_more(const struct record *r)
 {
@@ -68,6 +69,7 @@ static inline bool record_more(const struct record *r)
 
 void record_put_bytes(struct buf *out, struct bytes b);
 void record_put_int(struct buf *out, int64_t n);
+void record_put_varint(struct buf *out, uint64_t n); /* as the length of a text: small is short */
 void record_put_score(struct buf *out, double d);
 /* Kind, database and key. */
 void record_put_head(struct buf *out, enum record_kind kind, int db, struct bytes key);

@@ -119,10 +119,24 @@ static int numbered_keys(const struct command *cmd, const struct bytes *argv, si
     return found;
 }
 
+/* An odd number of arguments makes no sense, but Redis answers the smaller half. */
+static int streams_keys(const struct command *cmd, const struct bytes *argv, size_t argc, int *ret,
+                        int max)
+{
+    size_t at = (size_t)cmd->first_key;
+    while (at < argc && !bytes_is_word(argv[at], "streams")) at++;
+    if (at + 1 >= argc) return -1;
+    int found = 0;
+    for (size_t n = (argc - at - 1) / 2; (size_t)found < n; found++)
+        if (found < max) ret[found] = (int)at + 1 + found;
+    return found;
+}
+
 int command_keys(const struct command *cmd, const struct bytes *argv, size_t argc, int *ret,
                  int max)
 {
     if (cmd->key_positions == KEYS_NUMBERED) return numbered_keys(cmd, argv, argc, ret, max);
+    if (cmd->key_positions == KEYS_STREAMS) return streams_keys(cmd, argv, argc, ret, max);
     if (cmd->first_key == 0) return 0;
     int last = cmd->last_key < 0 ? (int)argc + cmd->last_key : cmd->last_key;
     int found = 0;
