@@ -1,0 +1,100 @@
+/* Consumer groups of a stream: by name, each with the place where it stands, its consumers and what
+ * is pending.
+ *
+ * A group stands at `last_id`, and at the `ordinal` that the next entry behind it has or would
+ * have: its lag is stream_count_from_ordinal(), exact whatever was deleted or trimmed. Pending
+ * entries name their consumer by its number in the group. Groups and consumers are in the order of
+ * their names, which is the order in which Redis lists them.
+ *
+ * State only: nothing here journals. One thread, but for groups_free(), which may run on any. */
+#ifndef LEAT_KEYS_STREAM_GROUP_H
+#define LEAT_KEYS_STREAM_GROUP_H
+
+#include "keys/pending.h"
+
+struct stream;
+
+struct consumer {
+    int64_t seen_ms;   /* when it last asked for something */
+    int64_t active_ms; /* when it last got something; -1: never */
+    uint64_t pending;  /* entries it has */
+    uint32_t number;   /* in the group, of no other while it is there */
+    uint32_t name_len;
+    char name[];
+};
+
+struct group {
+    struct stream_id last_id;
+    uint64_t ordinal;
+    struct pending pending;
+    struct consumer **consumers; /* by name */
+    size_t consumer_count, consumer_cap;
+    struct consumer **by_number; /* NULL where a number is free */
+    size_t number_cap;
+    uint32_t name_len;
+    char name[];
+};
+
+struct groups {
+    size_t count, cap;
+    struct group **list; /* by name */
+};
+
+/* ---- All of a stream's groups; NULL stands for none ---- */
+
+void groups_free(struct groups *g);
+struct groups *groups_copy(const struct groups *g);
+/* Bytes allocated. */
+size_t groups_memory(const struct groups *g);
+/* Allocations there are to free, or so. */
+size_t groups_weight(const struct groups *g);
+/* The smallest id that some group has not acknowledged yet, pending or not delivered: what is below
+ * every group is done with. False when there are no groups. */
+bool groups_floor(const struct stream *s, struct stream_id *ret);
+/* Has every group got the entry, and has none it pending? True when there are no groups. */
+bool groups_have_acknowledged(const struct groups *g, struct stream_id id);
+
+static inline size_t groups_count(const struct groups *g)
+{
+    return g != NULL ? g->count : 0;
+}
+/* NULL when there is none of this name. */
+struct group *groups_find(const struct groups *g, struct bytes name);
+/* The first group of this name or a later one; groups->count at the end. */
+size_t groups_seek(const struct groups *g, struct bytes name);
+/* There must be none of this name. *g may be NULL. */
+struct group *groups_add(struct groups **g, struct bytes name);
+/* Removes and frees. *g becomes NULL with the last one. */
+void groups_remove(struct groups **g, struct group *group);
+
+/* ---- One group ---- */
+
+static inline struct bytes group_name(const struct group *g)
+{
+    return (struct bytes){g->name, g->name_len};
+}
+static inline struct bytes consumer_name(const struct consumer *c)
+{
+    return (struct bytes){c->name, c->name_len};
+}
+struct consumer *group_consumer(const struct group *g, struct bytes name);
+/* The first consumer of this name or a later one. */
+size_t group_seek_consumer(const struct group *g, struct bytes name);
+/* There must be none of this name. Seen now, never active. */
+struct consumer *group_add_consumer(struct group *g, struct bytes name, int64_t now_ms);
+/* Its pending entries go with it. */
+void group_remove_consumer(struct group *g, struct consumer *c);
+/* Whose a pending entry is. */
+static inline struct consumer *group_owner(const struct group *g, const struct pending_entry *e)
+{
+    return g->by_number[e->consumer];
+}
+
+/* Makes the entry pending as e says, whatever it was. */
+void group_set_pending(struct group *g, const struct pending_entry *e);
+/* False when it was not pending. */
+bool group_drop_pending(struct group *g, struct stream_id id);
+/* All that is pending with one consumer becomes another's. */
+void group_give_pending(struct group *g, struct consumer *from, struct consumer *to);
+
+#endif
