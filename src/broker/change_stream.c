@@ -1,0 +1,253 @@
+/* Changes of streams, and their effect handlers.
+ *
+ * The records are absolute (records.h): each leads to the same for the entries it names whatever
+ * state it meets. An entry is added only behind the last one there is, so one that is there
+ * already, or was and has been removed, is not added again; last_id is what the newest record says.
+ */
+#include "broker/change_stream.h"
+
+#include <errno.h>
+
+#include "base/mem.h"
+#include "base/must.h"
+#include "broker/internal.h"
+
+static struct key *add_key(struct keyspace *ks, int db, struct bytes name, uint64_t hash)
+{
+    struct key *k = keyspace_add(ks, db, name, hash, KEY_STREAM, ENC_STREAM);
+    stream_init(k, keyspace_store(ks));
+    return k;
+}
+
+static struct key *new_stream(struct call *c, struct bytes name)
+{
+    struct key *k = add_key(c->ks, c->db, name, call_hash(c, name));
+    k->accessed_s = (uint32_t)(c->now_ms / 1000);
+    call_event(c, NOTIFY_NEW, "new", name);
+    return k;
+}
+
+static void put_id(struct buf *out, struct stream_id id)
+{
+    record_put_int(out, (int64_t)id.ms);
+    record_put_int(out, (int64_t)id.seq);
+}
+
+static struct stream_id take_id(struct record *r)
+{
+    uint64_t ms = (uint64_t)record_int(r);
+    return (struct stream_id){ms, (uint64_t)record_int(r)};
+}
+
+struct key *change_stream_add(struct call *c, struct key *k, struct bytes name, struct stream_id id,
+                              const struct bytes *fields, size_t n)
+{
+    if (k == NULL) k = new_stream(c, name);
+    struct buf *items = effects_new_record(c->fx, REC_STREAM_ADD, c->db, name);
+    put_id(items, id);
+    for (size_t i = 0; i < n; i++) record_put_bytes(items, fields[i]);
+    effects_changed(c->fx, c->db, name, call_hash(c, name));
+    c->fx->ready = true;
+    stream_append(stream_of(k), id, fields, n);
+    return k;
+}
+
+/* As runs: those of one millisecond whose sequence numbers follow each other are one. */
+static void put_runs(struct buf *items, const struct stream_id *ids, size_t n)
+{
+    for (size_t i = 0, len; i < n; i += len) {
+        for (len = 1; i + len < n; len++)
+            if (ids[i + len].ms != ids[i].ms || ids[i + len].seq != ids[i].seq + len) break;
+        record_put_varint(items, ids[i].ms);
+        record_put_varint(items, ids[i].seq);
+        record_put_varint(items, len);
+    }
+}
+
+void change_stream_delete(struct call *c, struct key *k, const struct stream_id *ids, size_t n)
+{
+    struct stream *s = stream_of(k);
+    struct stream_id max = s->max_deleted_id;
+    for (size_t i = 0; i < n; i++) {
+        if (stream_id_cmp(ids[i], max) > 0) max = ids[i];
+        must(stream_delete(s, ids[i]) == 1);
+    }
+    s->max_deleted_id = max;
+    struct buf *items = effects_new_record(c->fx, REC_STREAM_DELETE, c->db, key_name(k));
+    put_id(items, max);
+    put_runs(items, ids, n);
+    call_changed(c, c->db, key_name(k));
+}
+
+uint64_t change_stream_trim(struct call *c, struct key *k, struct stream_id keep_from)
+{
+    put_id(effects_new_record(c->fx, REC_STREAM_TRIM, c->db, key_name(k)), keep_from);
+    call_changed(c, c->db, key_name(k));
+    int64_t gone = stream_trim_to(stream_of(k), keep_from);
+    must(gone >= 0);
+    return (uint64_t)gone;
+}
+
+static void set(struct stream *s, struct stream_id last_id, uint64_t entries_added,
+                struct stream_id max_deleted_id)
+{
+    s->last_id = last_id;
+    s->entries_added = entries_added;
+    s->max_deleted_id = max_deleted_id;
+}
+
+struct key *change_stream_set(struct call *c, struct key *k, struct bytes name,
+                              struct stream_id last_id, uint64_t entries_added,
+                              struct stream_id max_deleted_id)
+{
+    if (k == NULL) k = new_stream(c, name);
+    struct buf *items = effects_new_record(c->fx, REC_STREAM_SET, c->db, name);
+    put_id(items, last_id);
+    record_put_int(items, (int64_t)entries_added);
+    put_id(items, max_deleted_id);
+    effects_changed(c->fx, c->db, name, call_hash(c, name));
+    set(stream_of(k), last_id, entries_added, max_deleted_id);
+    return k;
+}
+
+void change_stream_retention(struct call *c, struct key *k, struct stream_retention retention)
+{
+    struct buf *items = effects_new_record(c->fx, REC_STREAM_RETENTION, c->db, key_name(k));
+    record_put_int(items, retention.age_ms);
+    record_put_int(items, (int64_t)retention.bytes);
+    record_put_int(items, retention.acknowledged);
+    call_changed(c, c->db, key_name(k));
+    stream_of(k)->retention = retention;
+}
+
+/* ---- Replay ---- */
+
+/* What is wrong with a record in general is fine where the state may be ahead of it. */
+static int nonsense(const struct record *r)
+{
+    return r->lenient && !r->bad ? 0 : -EBADMSG;
+}
+
+/* The stream, made if it is absent; NULL when the key is of another type. */
+static struct stream *find_or_add(struct keyspace *ks, const struct record *r)
+{
+    uint64_t hash = hash_bytes(r->key);
+    struct key *k = keyspace_find(ks, r->db, r->key, hash);
+    if (k == NULL) k = add_key(ks, r->db, r->key, hash);
+    return k->type == KEY_STREAM ? stream_of(k) : NULL;
+}
+
+static struct stream *find(struct keyspace *ks, const struct record *r)
+{
+    struct key *k = replay_find(ks, r, KEY_STREAM);
+    return k == NULL ? NULL : stream_of(k);
+}
+
+/* The fields of a record: their number, or -1 when it is odd, none, or they are damaged. */
+static ssize_t take_fields(struct record *r, struct bytes **ret)
+{
+    enum { FIRST_CAP = 16 };
+    size_t n = 0, cap = FIRST_CAP;
+    struct bytes *fields = mem_alloc(cap * sizeof *fields);
+    while (record_more(r)) {
+        if (n == cap) fields = mem_realloc(fields, (cap *= 2) * sizeof *fields);
+        fields[n++] = record_bytes(r);
+    }
+    if (r->bad || n == 0 || n % 2 != 0) {
+        mem_free(fields);
+        return -1;
+    }
+    *ret = fields;
+    return (ssize_t)n;
+}
+
+/* Entries beyond last_id there are only where XSETID took it back and the state is ahead. */
+static int append(struct stream *s, const struct record *r, struct stream_id id,
+                  const struct bytes *fields, size_t n)
+{
+    struct stream_id last;
+    if (stream_id_cmp(id, s->last_id) <= 0) return nonsense(r);
+    int there = stream_last(s, &last);
+    if (there < 0) return there;
+    if (there == 0 || stream_id_cmp(id, last) > 0) {
+        stream_append(s, id, fields, n);
+        return 0;
+    }
+    s->last_id = id;
+    s->entries_added++;
+    return nonsense(r);
+}
+
+int replay_stream_add(struct keyspace *ks, struct record *r)
+{
+    struct bytes *fields;
+    struct stream_id id = take_id(r);
+    ssize_t n = take_fields(r, &fields);
+    if (n < 0) return -EBADMSG;
+    struct stream *s = find_or_add(ks, r);
+    int result = s == NULL ? nonsense(r) : append(s, r, id, fields, (size_t)n);
+    mem_free(fields);
+    return result;
+}
+
+static int delete_run(struct stream *s, struct record *r)
+{
+    struct stream_id id = {.ms = record_varint(r)};
+    id.seq = record_varint(r);
+    uint64_t n = record_varint(r);
+    if (r->bad || n == 0 || n - 1 > UINT64_MAX - id.seq) return -EBADMSG;
+    for (; n > 0; n--, id.seq++) {
+        int there = stream_delete(s, id);
+        if (there < 0) return there;
+        if (there == 0 && !r->lenient) return -EBADMSG;
+        if (there == 0 && stream_id_cmp(id, s->last_id) > 0) return 0; /* nor what follows */
+    }
+    return 0;
+}
+
+int replay_stream_delete(struct keyspace *ks, struct record *r)
+{
+    struct stream *s = find(ks, r);
+    struct stream_id max = take_id(r);
+    if (r->bad || !record_more(r) || s == NULL) return nonsense(r);
+    while (record_more(r)) {
+        int result = delete_run(s, r);
+        if (result < 0) return result;
+    }
+    s->max_deleted_id = max;
+    return 0;
+}
+
+int replay_stream_trim(struct keyspace *ks, struct record *r)
+{
+    struct stream *s = find(ks, r);
+    struct stream_id keep_from = take_id(r);
+    if (r->bad || s == NULL) return nonsense(r);
+    int64_t gone = stream_trim_to(s, keep_from);
+    return gone < 0 ? (int)gone : 0;
+}
+
+int replay_stream_set(struct keyspace *ks, struct record *r)
+{
+    struct stream_id last_id = take_id(r);
+    uint64_t entries_added = (uint64_t)record_int(r);
+    struct stream_id max_deleted_id = take_id(r);
+    if (r->bad) return -EBADMSG;
+    struct stream *s = find_or_add(ks, r);
+    if (s == NULL) return nonsense(r);
+    set(s, last_id, entries_added, max_deleted_id);
+    return 0;
+}
+
+int replay_stream_retention(struct keyspace *ks, struct record *r)
+{
+    struct stream *s = find(ks, r);
+    struct stream_retention retention = {.age_ms = record_int(r)};
+    retention.bytes = (uint64_t)record_int(r);
+    int64_t acknowledged = record_int(r);
+    if (r->bad || retention.age_ms < 0 || acknowledged < 0 || acknowledged > 1) return -EBADMSG;
+    if (s == NULL) return nonsense(r);
+    retention.acknowledged = acknowledged;
+    s->retention = retention;
+    return 0;
+}

@@ -1,0 +1,23 @@
+/* Changes of streams, recorded: the only way handlers change one. Events are the handler's, but for
+ * "new". What a change needs from disk is asked for before (keys/stream.h): none of these can fail.
+ * A stream may be empty: only DEL and its like delete the key. */
+#ifndef LEAT_BROKER_CHANGE_STREAM_H
+#define LEAT_BROKER_CHANGE_STREAM_H
+
+#include "broker/call.h"
+#include "keys/stream.h"
+
+/* Adds an entry behind all others. A key that is NULL is created under `name`. */
+struct key *change_stream_add(struct call *c, struct key *k, struct bytes name, struct stream_id id,
+                              const struct bytes *fields, size_t n);
+/* Deletes entries that are all there, each named once; n > 0. */
+void change_stream_delete(struct call *c, struct key *k, const struct stream_id *ids, size_t n);
+/* Removes all entries with smaller ids; how many there were. */
+uint64_t change_stream_trim(struct call *c, struct key *k, struct stream_id keep_from);
+/* The figures that XSETID sets; a key that is NULL is created under `name`, without entries. */
+struct key *change_stream_set(struct call *c, struct key *k, struct bytes name,
+                              struct stream_id last_id, uint64_t entries_added,
+                              struct stream_id max_deleted_id);
+void change_stream_retention(struct call *c, struct key *k, struct stream_retention retention);
+
+#endif
