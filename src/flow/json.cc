@@ -7,6 +7,7 @@
 #include <cstring>
 #include <deque>
 #include <new>
+#include <string>
 
 #include <simdjson.h>
 
@@ -25,6 +26,7 @@ struct json_parser {
     char *padded = nullptr;
     size_t padded_size = 0;
     std::deque<number_text> numbers;
+    std::string minified;
 };
 
 static_assert(sizeof(element) <= sizeof(json_value::opaque), "an element fits into a value");
@@ -233,5 +235,23 @@ void json_element(struct json_parser *p, const struct json_value *array, size_t 
         }
     }
     *ret = found;
+}
+
+bool json_each(struct json_parser *p, const struct json_value *object, json_field_fn fn, void *arg)
+{
+    if (object->type != JSON_OBJECT) return false;
+    simdjson::dom::object fields = load(object).get_object().value_unsafe();
+    for (auto field : fields) {
+        struct json_value value;
+        store(p, field.value, &value);
+        fn(arg, {field.key.data(), field.key.size()}, &value);
+    }
+    return true;
+}
+
+struct bytes json_minified(struct json_parser *p, const struct json_value *value)
+{
+    p->minified = value->type == JSON_ABSENT ? std::string() : simdjson::minify(load(value));
+    return {p->minified.data(), p->minified.size()};
 }
 }

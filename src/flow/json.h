@@ -49,6 +49,12 @@ size_t json_count(const struct json_value *array);
  * array. */
 void json_element(struct json_parser *p, const struct json_value *array, size_t index,
                   struct json_value *ret);
+/* Calls fn for each field of an object, in order; false when `object` is none. Repeated names come
+ * repeatedly. `name` and the value live as long as those of json_get. */
+typedef void (*json_field_fn)(void *arg, struct bytes name, const struct json_value *value);
+bool json_each(struct json_parser *p, const struct json_value *object, json_field_fn fn, void *arg);
+/* The value as JSON without spaces. Borrowed until the next call of any function of this parser. */
+struct bytes json_minified(struct json_parser *p, const struct json_value *value);
 
 #ifdef __cplusplus
 }

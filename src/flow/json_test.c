@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "flow/json.h"
 
@@ -203,6 +204,31 @@ static void test_large_then_small(void **state)
     expect("a", JSON_NUMBER, "1");
 }
 
+static void note_field(void *arg, struct bytes name, const struct json_value *value)
+{
+    struct buf *seen = arg;
+    buf_put(seen, name);
+    buf_putc(seen, '=');
+    bool nested = value->type == JSON_OBJECT || value->type == JSON_ARRAY;
+    buf_put(seen, nested ? json_minified(parser, value) : value->text);
+    buf_putc(seen, ';');
+}
+
+static void test_each_field_and_nested_as_text(void **state)
+{
+    struct buf seen = {0};
+    struct json_value v;
+    accept("{ \"a\" : \"x y\", \"n\":{ \"k\" : [1, 2.5,\"\\u0000q\"] }, \"a\":null , \"b\":true}");
+    json_get(parser, BYTES(""), &v);
+    assert_true(json_each(parser, &v, note_field, &seen));
+    buf_putc(&seen, '\0');
+    assert_string_equal(seen.data, "a=x y;n={\"k\":[1,2.5,\"\\u0000q\"]};a=;b=true;");
+    accept("[1]");
+    json_get(parser, BYTES(""), &v);
+    assert_false(json_each(parser, &v, note_field, &seen));
+    buf_fini(&seen);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -218,6 +244,7 @@ int main(void)
         T(test_what_is_refused),
         T(test_depth),
         T(test_large_then_small),
+        T(test_each_field_and_nested_as_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,13 +106,18 @@ static void put_quoted(struct buf *out, struct bytes text)
     buf_putc(out, '"');
 }
 
-void json_out_key(struct json_out *j, const char *name)
+void json_out_name(struct json_out *j, struct bytes name)
 {
     must(j->depth > 0 && !j->keyed);
     separate(j);
-    put_quoted(j->out, bytes_of(name));
+    put_quoted(j->out, name);
     buf_putc(j->out, ':');
     j->keyed = true;
+}
+
+void json_out_key(struct json_out *j, const char *name)
+{
+    json_out_name(j, bytes_of(name));
 }
 
 void json_out_string(struct json_out *j, struct bytes text)

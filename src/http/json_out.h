@@ -22,6 +22,8 @@ void json_out_array(struct json_out *j);
 void json_out_array_end(struct json_out *j);
 /* The name of the next value; only within an object. */
 void json_out_key(struct json_out *j, const char *name);
+/* The same for a name from outside, mended as strings are. */
+void json_out_name(struct json_out *j, struct bytes name);
 
 void json_out_string(struct json_out *j, struct bytes text);
 void json_out_text(struct json_out *j, const char *text); /* NULL: null */

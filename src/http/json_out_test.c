@@ -74,6 +74,16 @@ static void test_utf8_stays(void **state)
 
 #define BAD "\xef\xbf\xbd"
 
+static void test_names_from_outside(void **state)
+{
+    json_out_init(&j, &out);
+    json_out_object(&j);
+    json_out_name(&j, (struct bytes){"a\0\xff\"", 4});
+    json_out_int(&j, 1);
+    json_out_object_end(&j);
+    expect("{\"a\\u0000" BAD "\\\"\":1}");
+}
+
 static void test_ill_formed_is_mended(void **state)
 {
     static const char *const bad[] = {
@@ -113,6 +123,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_escapes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_utf8_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ill_formed_is_mended, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_names_from_outside, setup, teardown),
         cmocka_unit_test_setup_teardown(test_numbers, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
