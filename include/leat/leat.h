@@ -49,6 +49,9 @@ LEAT_API double leat_reply_double(const struct leat_reply *r);
 LEAT_API size_t leat_reply_count(const struct leat_reply *r);
 /* Lives as long as `r`; NULL when index is not below the count. */
 LEAT_API const struct leat_reply *leat_reply_at(const struct leat_reply *r, size_t index);
+/* The value of `key` in a map, or in an array of keys and values in turn, as RESP2 writes maps.
+ * Lives as long as `r`; NULL when it is not there, or `r` is neither (or NULL). */
+LEAT_API const struct leat_reply *leat_reply_get(const struct leat_reply *r, const char *key);
 
 /* ---- Connection ---- */
 

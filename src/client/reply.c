@@ -66,3 +66,11 @@ const struct leat_reply *leat_reply_at(const struct leat_reply *r, size_t index)
     if (index >= inside(r)->count) return NULL;
     return (const struct leat_reply *)&inside(r)->elements[index];
 }
+
+const struct leat_reply *leat_reply_get(const struct leat_reply *r, const char *key)
+{
+    if (r == NULL || (inside(r)->type != RESP_MAP && inside(r)->type != RESP_ARRAY)) return NULL;
+    for (size_t i = 0; i + 1 < inside(r)->count; i += 2)
+        if (bytes_eq(inside(r)->elements[i].text, bytes_of(key))) return leat_reply_at(r, i + 1);
+    return NULL;
+}

@@ -236,6 +236,25 @@ struct leat_reply *leat_sync_receive(struct leat_sync *s)
     return NULL;
 }
 
+int leat_sync_try_receive(struct leat_sync *s, int wait_ms, struct leat_reply **ret_reply)
+{
+    int64_t until = now_ms() + wait_ms;
+    while (s->error[0] == '\0') {
+        const struct resp_reply *reply;
+        int got = resp_reader_next(s->reader, &reply);
+        if (got > 0) *ret_reply = (struct leat_reply *)resp_reply_dup(reply);
+        if (got > 0) return 1;
+        if (got < 0) return give_up(s, resp_reader_error(s->reader), 0);
+        int64_t left = until - now_ms();
+        struct pollfd p = {s->fd, POLLIN, 0};
+        int n = poll(&p, 1, left > 0 ? (int)left : 0);
+        if (n == 0 || (n < 0 && errno == EINTR)) return 0;
+        if (n < 0) return give_up(s, "read", errno);
+        read_more(s, until);
+    }
+    return -EPIPE;
+}
+
 struct leat_reply *leat_sync_command(struct leat_sync *s, int argc, const char *const *argv,
                                      const size_t *lens)
 {

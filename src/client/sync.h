@@ -29,6 +29,10 @@ struct leat_reply *leat_sync_commandf(struct leat_sync *s, const char *format, .
 /* Only sends, and only receives: for pipelines, SUBSCRIBE and MONITOR. 0, or -EPIPE. */
 int leat_sync_send(struct leat_sync *s, int argc, const char *const *argv, const size_t *lens);
 struct leat_reply *leat_sync_receive(struct leat_sync *s);
+/* As leat_sync_receive, but that nothing came within `wait_ms` (0: only what is there already) is
+ * no failure: 1 with *ret_reply for the caller to free; 0: nothing whole yet, or a signal was
+ * caught; -EPIPE: the connection is broken. */
+int leat_sync_try_receive(struct leat_sync *s, int wait_ms, struct leat_reply **ret_reply);
 void leat_sync_reply_free(struct leat_reply *r); /* NULL is fine */
 
 /* A sentence; NULL while all is well. It stays after the first failure. */

@@ -1,5 +1,6 @@
 #include "client/sync.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -85,6 +86,31 @@ static void test_closed(void **state)
     leat_sync_close(s);
 }
 
+static void test_try(void **state)
+{
+    struct leat_sync *s = open_pair(50);
+    struct leat_reply *reply = NULL;
+    assert_int_equal(leat_sync_try_receive(s, 0, &reply), 0);
+    say("*4\r\n$3\r\nlag\r\n:7\r\n$4\r\nna");
+    assert_int_equal(leat_sync_try_receive(s, 20, &reply), 0);
+    assert_null(leat_sync_error(s));
+    assert_null(reply);
+    say("me\r\n$1\r\ng\r\n%1\r\n+a\r\n:3\r\n");
+    assert_int_equal(leat_sync_try_receive(s, 20, &reply), 1);
+    assert_int_equal(leat_reply_integer(leat_reply_get(reply, "lag")), 7);
+    assert_string_equal(leat_reply_text(leat_reply_get(reply, "name"), NULL), "g");
+    assert_null(leat_reply_get(reply, "g")); /* a value is no key */
+    assert_null(leat_reply_get(leat_reply_at(reply, 0), "lag"));
+    leat_sync_reply_free(reply);
+    assert_int_equal(leat_sync_try_receive(s, 0, &reply), 1);
+    assert_int_equal(leat_reply_integer(leat_reply_get(reply, "a")), 3);
+    leat_sync_reply_free(reply);
+    close(peer);
+    assert_int_equal(leat_sync_try_receive(s, 20, &reply), -EPIPE);
+    assert_string_equal(leat_sync_error(s), "the peer closed the connection");
+    leat_sync_close(s);
+}
+
 static void test_garbage(void **state)
 {
     struct leat_sync *s = open_pair(-1);
@@ -108,8 +134,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_command), cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_closed),  cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_open),
+        cmocka_unit_test(test_closed),  cmocka_unit_test(test_try),
+        cmocka_unit_test(test_garbage), cmocka_unit_test(test_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
