@@ -1,0 +1,144 @@
+/* Entries as text and JSON; lines of input. */
+#include "cli/tool/entry.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cli/tool/input.h"
+#include "cli/tool/remedy.h"
+#include "resp/reply.h"
+
+static struct resp_reader *reader;
+
+static int setup(void **state)
+{
+    reader = resp_reader_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    resp_reader_free(reader);
+    return 0;
+}
+
+static const struct leat_reply *reply(struct bytes text)
+{
+    const struct resp_reply *r;
+    resp_reader_feed(reader, text.data, text.len);
+    assert_int_equal(resp_reader_next(reader, &r), 1);
+    return (const struct leat_reply *)r;
+}
+
+static void expect(struct buf *out, const char *text)
+{
+    buf_putc(out, '\0');
+    assert_string_equal(out->data, text);
+    buf_fini(out);
+}
+
+#define ENTRY                                                                                      \
+    BYTES("*2\r\n$15\r\n1795281361250-0\r\n*4\r\n$1\r\na\r\n$1\r\n1\r\n$3\r\nb "                   \
+          "c\r\n$2\r\n\xff\n\r\n")
+
+static void test_text(void **state)
+{
+    struct buf out = {0};
+    struct entry_style style = {0};
+    assert_true(entry_put(&out, &style, BYTES("s"), reply(ENTRY)));
+    expect(&out, "1795281361250-0 a=1 \"b c\"=\"\\xff\\n\"\n");
+    style.with_stream = true;
+    assert_true(entry_put(&out, &style, BYTES("my s"), reply(ENTRY)));
+    expect(&out, "\"my s\" 1795281361250-0 a=1 \"b c\"=\"\\xff\\n\"\n");
+}
+
+static void test_json(void **state)
+{
+    struct buf out = {0};
+    struct entry_style style = {.json = true};
+    assert_true(entry_put(&out, &style, BYTES("s\xff"), reply(ENTRY)));
+    expect(&out, "{\"stream\":\"s\xef\xbf\xbd\",\"id\":\"1795281361250-0\","
+                 "\"time\":\"2026-11-21T17:16:01.250Z\","
+                 "\"fields\":{\"a\":\"1\",\"b c\":\"\xef\xbf\xbd\\n\"}}\n");
+    assert_true(entry_put(&out, &style, BYTES("s"), reply(BYTES("*2\r\n$3\r\n1-2\r\n*-1\r\n"))));
+    expect(&out, "{\"stream\":\"s\",\"id\":\"1-2\",\"fields\":null}\n");
+}
+
+static void test_what_is_no_entry(void **state)
+{
+    struct buf out = {0};
+    struct entry_style style = {0};
+    assert_false(entry_put(&out, &style, BYTES("s"), reply(BYTES(":1\r\n"))));
+    assert_false(entry_put(&out, &style, BYTES("s"), reply(BYTES("*1\r\n:1\r\n"))));
+    assert_int_equal(out.len, 0);
+    assert_true(entry_put(&out, &style, BYTES("s"), reply(BYTES("*2\r\n$3\r\n1-2\r\n*-1\r\n"))));
+    expect(&out, "1-2 (deleted)\n");
+}
+
+struct seen {
+    struct buf text;
+    int pauses, until;
+};
+
+static bool note_line(void *arg, struct bytes line)
+{
+    struct seen *s = arg;
+    buf_put(&s->text, line);
+    buf_putc(&s->text, '|');
+    return --s->until != 0;
+}
+
+static bool note_pause(void *arg)
+{
+    ((struct seen *)arg)->pauses++;
+    return true;
+}
+
+static void read_all(struct seen *s, const char *text)
+{
+    int pipes[2];
+    assert_int_equal(pipe(pipes), 0);
+    assert_int_equal(write(pipes[1], text, strlen(text)), strlen(text));
+    close(pipes[1]);
+    assert_int_equal(input_lines(pipes[0], &(struct input){note_line, note_pause, s}), 0);
+    close(pipes[0]);
+}
+
+static void test_lines(void **state)
+{
+    struct seen s = {.until = -1};
+    read_all(&s, "one\r\n\ntwo\nlast");
+    expect(&s.text, "one||two|last|");
+    assert_int_equal(s.pauses, 2);
+    s.until = 2;
+    read_all(&s, "a\nb\nc\nd");
+    expect(&s.text, "a|b|");
+    assert_true(input_lines(-1, &(struct input){note_line, note_pause, &s}) == -EBADF);
+}
+
+static void test_remedies(void **state)
+{
+    assert_non_null(strstr(remedy_for_reply(BYTES("NOAUTH Authentication required.")), "--url"));
+    assert_non_null(strstr(remedy_for_reply(BYTES("NOGROUP No such key 's'")), "leat groups"));
+    assert_null(remedy_for_reply(BYTES("ERR syntax error")));
+    assert_null(remedy_for_reply(BYTES("")));
+    assert_non_null(
+        strstr(remedy_for_connection(BYTES("connect: Connection refused")), "leat serve"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_text, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_json, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_no_entry, setup, teardown),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_remedies),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
