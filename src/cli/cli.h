@@ -5,16 +5,19 @@
 struct cli_command {
     const char *name;
     const char *summary; /* one line of `leat help` */
-    /* argv[0] is "leat NAME". Returns the exit status: 0, 1 for a failure, 64 for wrong usage. */
+    /* argv[0] is "leat NAME". Returns the exit status: 0, 1 for a failure, 2 for wrong usage,
+     * 3 when a server cannot be reached. */
     int (*main)(int argc, char **argv);
 };
 
-enum { CLI_USAGE = 64 };
+enum { CLI_USAGE = 2 };
 
 int cmd_serve(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_simulate(int argc, char **argv);
+int cmd_add(int argc, char **argv);
+int cmd_read(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
 /* The subcommands, ended by a NULL name. */

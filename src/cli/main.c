@@ -9,6 +9,8 @@
 const struct cli_command cli_commands[] = {
     {"serve", "run the broker: the Redis protocol, durable, with a dashboard", cmd_serve},
     {"run", "run the flows of a file, with a broker inside or on another one", cmd_run},
+    {"add", "append entries to a stream", cmd_add},
+    {"read", "print the entries of streams, follow them, take part in a group", cmd_read},
     {"replay", "serve a recording as an event feed, well behaved or not", cmd_replay},
     {"simulate", "serve a made-up event feed, for machines without internet", cmd_simulate},
     {"help", "explain a subcommand, a Redis command, or all settings", cmd_help},

@@ -1,0 +1,286 @@
+"""The commands for streams, each against redis-server and, once it has streams, leat."""
+
+import subprocess
+import time
+
+import pytest
+
+from support.cli import Cli
+from support.resp import Connection, texts
+from support.servers import Leat, Redis, leat_binary
+
+
+@pytest.fixture(scope="module", params=["redis", "leat"])
+def server(request):
+    made = Redis() if request.param == "redis" else Leat()
+    with made:
+        made.start(*(() if request.param == "redis" else ("--sync", "no")))
+        conn = Connection(made.port, timeout=10)
+        known = conn.call("COMMAND", "INFO", "xadd")[1][0][1]
+        conn.close()
+        if known is None:
+            pytest.skip("this leat has no streams yet")
+        made.kind = request.param
+        yield made
+
+
+@pytest.fixture
+def cli(server):
+    made = Cli(server, server.kind)
+    made.call("FLUSHALL")
+    yield made
+    made.close()
+
+
+def add(cli, stream, *ids):
+    for number, id_ in enumerate(ids):
+        cli.call("XADD", stream, id_, "n", str(number))
+
+
+def column(lines, number):
+    return [line.split(" ")[number] for line in lines]
+
+
+# ---- add ----
+
+def test_add_fields(cli):
+    [printed] = cli.lines("add", "s", "room", "kitchen", "temp", "-3.5", "two words", "\n")
+    [(_, entry)] = cli.call("XRANGE", "s", "-", "+")[1]
+    assert texts(entry[0]) == printed.encode()
+    assert texts(entry[1]) == [b"room", b"kitchen", b"temp", b"-3.5", b"two words", b"\n"]
+    [told] = cli.json("add", "s", "--id", "99999999999999-7", "a", "b")
+    assert told == {"stream": "s", "id": "99999999999999-7"}
+    assert cli.lines("add", "s", "--quiet", "--id", "99999999999999-8", "--", "-a", "--b") == []
+    assert texts(cli.call("XREVRANGE", "s", "+", "-", "COUNT", "1"))[0][1] == [b"-a", b"--b"]
+
+
+def test_add_json_lines(cli):
+    text = '{"s":"a\\u0000b","n":12345678901234567,"f":2.50}\n\n{"l":[1, {"k":null}],"t":true,"z":null}\r\n'
+    ids = cli.lines("add", "s", stdin=text)
+    entries = texts(cli.call("XRANGE", "s", "-", "+"))
+    assert [e[0].decode() for e in entries] == ids
+    assert entries[0][1] == [b"s", b"a\0b", b"n", b"12345678901234567", b"f", b"2.5"]
+    assert entries[1][1] == [b"l", b'[1,{"k":null}]', b"t", b"true", b"z", b""]
+
+
+def test_add_plain_lines(cli):
+    cli.run("add", "s", "--lines", stdin='{"a":1}\n\nlast')
+    cli.run("add", "s", "--lines=text", stdin="x\n")
+    assert [e[1] for e in texts(cli.call("XRANGE", "s", "-", "+"))] == [
+        [b"data", b'{"a":1}'], [b"data", b""], [b"data", b"last"], [b"text", b"x"]]
+
+
+def test_add_many_lines_keeps_order(cli):
+    ids = cli.lines("add", "s", stdin="".join('{"n":%d}\n' % n for n in range(5000)))
+    entries = texts(cli.call("XRANGE", "s", "-", "+"))
+    assert [e[0].decode() for e in entries] == ids
+    assert [int(e[1][1]) for e in entries] == list(range(5000))
+
+
+def test_add_tells_as_soon_as_it_knows(cli):
+    running = cli.start("add", "s", stdin=subprocess.PIPE)
+    for count in 1, 2, 3:
+        running.process.stdin.write(b'{"a":1}\n')
+        running.process.stdin.flush()
+        running.wait_lines(count)
+    running.process.stdin.close()
+    assert running.process.wait(20) == 0
+
+
+def test_add_a_wrong_line_is_named(cli):
+    done = cli.run("add", "s", stdin='{"a":1}\n{"b":2}\nno\n{"c":3}\n', status=2)
+    assert "line 3" in done.stderr and "--lines" in done.stderr
+    assert len(done.stdout.splitlines()) == 2
+    for wrong in "[1]\n", "{}\n", "7\n":
+        assert "line 1" in cli.run("add", "s", stdin=wrong, status=2).stderr
+    assert cli.call("XLEN", "s") == (b":", b"2")
+
+
+def test_add_trims(cli):
+    add(cli, "s", "1-0", "2-0", "3-0")
+    cli.run("add", "s", "--maxlen", "2", "--id", "4-0", "a", "b")
+    assert column(cli.lines("read", "s"), 0) == ["3-0", "4-0"]
+    cli.run("add", "s", "--minid", "4", "--id", "5-0", "a", "b")
+    assert column(cli.lines("read", "s"), 0) == ["4-0", "5-0"]
+    cli.run("add", "s", "--minid", "1h-ago", "a", "b")
+    assert cli.call("XLEN", "s") == (b":", b"1")
+
+
+def test_add_refused(cli):
+    assert "no stream s" in cli.run("add", "s", "--nomkstream", "a", "b", status=1).stderr
+    assert cli.call("EXISTS", "s") == (b":", b"0")
+    add(cli, "s", "5-0")
+    done = cli.run("add", "s", "--id", "4-0", "a", "b", status=1)
+    assert "equal or smaller" in done.stderr and "leave --id out" in done.stderr
+    cli.call("SET", "t", "x")
+    assert "WRONGTYPE" in cli.run("add", "t", "a", "b", status=1).stderr
+
+
+@pytest.mark.parametrize("words", [
+    ["add"], ["add", "s", "a"], ["add", "s", "--maxlen", "x", "a", "b"], ["add", "s", "--nope"],
+    ["add", "s", "--maxlen", "1", "--minid", "2", "a", "b"], ["add", "s", "--minid", "START", "a", "b"],
+    ["read"], ["read", "s", "--from", "whenever"], ["read", "s", "--group", "g"],
+    ["read", "s", "--consumer", "c"], ["read", "s", "--no-ack"], ["read", "s", "--block", "5"],
+    ["read", "s", "--from", "START", "--last", "1"], ["read", "s", "-g", "g", "-c", "c", "--from", "START"],
+])
+def test_wrong_usage(cli, words):
+    done = cli.run(*words, status=2)
+    assert done.stderr and not done.stdout
+    assert cli.call("DBSIZE") == (b":", b"0")
+
+
+def test_nobody_there(cli):
+    done = cli.run("add", "s", "a", "b", url="redis://user:secret@127.0.0.1:1", status=3)
+    assert "leat serve" in done.stderr and "--url" in done.stderr and "secret" not in done.stderr
+    done = cli.run("add", "s", "a", "b", url="http://127.0.0.1:1", status=3)
+    assert "redis://HOST:PORT" in done.stderr
+
+
+# ---- read ----
+
+def test_read_from(cli):
+    add(cli, "s", "1-0", "2-0", "2-1", "3-0")
+
+    def ids(*words):
+        return column(cli.lines("read", "s", *words), 0)
+    assert ids() == ids("--from", "START") == ["1-0", "2-0", "2-1", "3-0"]
+    assert ids("--from", "2") == ids("--from", "2-0") == ["2-0", "2-1", "3-0"]
+    assert ids("--from", "(2-0") == ["2-1", "3-0"]
+    assert ids("--last", "3", "--count", "2") == ["2-0", "2-1"]
+    assert ids("--last", "9") == ["1-0", "2-0", "2-1", "3-0"]
+    assert "-f waits" in cli.run("read", "s", "--from", "END", status=1).stderr
+    cli.run("read", "none", status=1)
+
+
+def test_read_from_times(cli):
+    now = int(time.time() * 1000)
+    add(cli, "s", "%d-0" % (now - 7200_000), "%d-0" % (now - 60_000), "%d-0" % now)
+    assert len(cli.lines("read", "s", "--from", "1h-ago")) == 2
+    assert len(cli.lines("read", "s", "--from", "10s-ago")) == 1
+    iso = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now // 1000 - 3600))
+    assert len(cli.lines("read", "s", "--from", iso)) == 2
+
+
+def test_read_prints(cli):
+    cli.call("XADD", "s", "1795281361250-3", "temp", "21 C", b"\xff\x1b[2J", b"", "a", "1")
+    cli.call("XADD", "other", "7-1", "x", "y")
+    assert cli.lines("read", "s") == ['1795281361250-3 temp="21 C" "\\xff\\x1b[2J"="" a=1']
+    assert cli.lines("read", "s", "other") == [
+        's 1795281361250-3 temp="21 C" "\\xff\\x1b[2J"="" a=1', "other 7-1 x=y"]
+    assert cli.json("read", "s", "other") == [
+        {"stream": "s", "id": "1795281361250-3", "time": "2026-11-21T17:16:01.250Z",
+         "fields": {"temp": "21 C", "\ufffd\x1b[2J": "", "a": "1"}},
+        {"stream": "other", "id": "7-1", "fields": {"x": "y"}}]
+
+
+def test_read_more_than_a_batch(cli):
+    cli.run("add", "s", "-q", stdin="".join('{"n":%d}\n' % n for n in range(1300)))
+    assert [int(e["fields"]["n"]) for e in cli.json("read", "s")] == list(range(1300))
+    assert [int(e["fields"]["n"]) for e in cli.json("read", "s", "--count", "700")] == list(range(700))
+
+
+def test_follow(cli):
+    add(cli, "a", "1-0", "2-0")
+    running = cli.start("read", "a", "b", "-f", "--last", "1")
+    running.wait_lines(1)
+    add(cli, "b", "1-1")
+    running.wait_lines(2)
+    add(cli, "a", "3-0", "4-0")
+    assert running.wait_lines(4) == ["a 2-0 n=1", "b 1-1 n=0", "a 3-0 n=0", "a 4-0 n=1"]
+    assert running.stop() == 0 and running.err() == ""
+
+
+def test_follow_from_the_end_of_what_is_not_there_yet(cli):
+    running = cli.start("read", "s", "-f", "--from", "END", "--count", "2")
+    time.sleep(0.3)
+    add(cli, "s", "1-0", "2-0", "3-0")
+    assert running.wait_lines(2) == ["1-0 n=0", "2-0 n=1"]
+    assert running.process.wait(20) == 0
+
+
+def test_block_ends(cli):
+    add(cli, "s", "1-0")
+    running = cli.start("read", "s", "--block", "1s")
+    running.wait_lines(1)
+    time.sleep(0.6)
+    add(cli, "s", "2-0")
+    running.wait_lines(2)
+    begun = time.monotonic()
+    assert running.process.wait(20) == 0
+    assert time.monotonic() - begun > 0.8
+    cli.run("read", "s", "--from", "END", "--block", "100ms", status=1)
+
+
+def test_group_shares_and_acknowledges(cli):
+    add(cli, "s", *["%d-0" % n for n in range(1, 7)])
+    done = cli.run("read", "s", "-g", "g", "-c", "one", status=1)
+    assert "NOGROUP" in done.stderr and "--create" in done.stderr
+    assert column(cli.lines("read", "s", "-g", "g", "-c", "one", "--create", "--count", "2"), 0) == ["1-0", "2-0"]
+    assert column(cli.lines("read", "s", "-g", "g", "-c", "two", "--no-ack", "--count", "2"), 0) == ["3-0", "4-0"]
+    assert column(cli.lines("read", "s", "-g", "g", "-c", "one"), 0) == ["5-0", "6-0"]
+    cli.run("read", "s", "-g", "g", "-c", "one", status=1)
+    assert texts(cli.call("XPENDING", "s", "g"))[3] == [[b"two", b"2"]]
+    # Given earlier and never acknowledged: again, then no more.
+    add(cli, "s", "9-0")
+    assert column(cli.lines("read", "s", "-g", "g", "-c", "two", "--pending"), 0) == ["3-0", "4-0", "9-0"]
+    assert texts(cli.call("XPENDING", "s", "g"))[0] == 0
+
+
+def test_group_created_at(cli):
+    add(cli, "s", "1-0", "2-0", "3-0")
+    assert column(cli.lines("read", "s", "-g", "g", "-c", "c", "--create", "--from", "2-0"), 0) == ["2-0", "3-0"]
+    # It is there: --from does not move it.
+    cli.run("read", "s", "-g", "g", "-c", "c", "--create", "--from", "START", status=1)
+
+
+def test_a_deleted_entry_that_was_pending(cli):
+    add(cli, "s", "1-0", "2-0")
+    cli.run("read", "s", "-g", "g", "-c", "c", "--create", "--no-ack")
+    cli.call("XDEL", "s", "1-0")
+    assert cli.lines("read", "s", "-g", "g", "-c", "c", "--pending", "--no-ack") == ["1-0 (deleted)", "2-0 n=1"]
+    assert cli.json("read", "s", "-g", "g", "-c", "c", "--pending")[0]["fields"] is None
+
+
+def test_a_closed_pipe_ends_it(cli):
+    cli.run("add", "s", "-q", stdin="".join('{"n":%d}\n' % n for n in range(5000)))
+    script = '"$0" read s -f | head -1; echo "${PIPESTATUS[0]}"'
+    done = subprocess.run(["bash", "-c", script, leat_binary()], capture_output=True, text=True, timeout=20,
+                          env={"LEAT_URL": cli.url, "PATH": "/usr/bin:/bin"})
+    assert done.stdout.splitlines()[1] == "0" and done.stderr == ""
+
+
+def test_nothing_is_acknowledged_that_nobody_read(cli):
+    cli.run("add", "s", "-q", stdin="".join('{"n":%d}\n' % n for n in range(20000)))
+    script = '"$0" read s -g g -c c --create -f | head -1; echo "${PIPESTATUS[0]}"'
+    done = subprocess.run(["bash", "-c", script, leat_binary()], capture_output=True, text=True, timeout=20,
+                          env={"LEAT_URL": cli.url, "PATH": "/usr/bin:/bin"})
+    assert done.stdout.splitlines()[1] == "0" and done.stderr == ""
+    assert int(texts(cli.call("XPENDING", "s", "g"))[0]) > 0
+    info = texts(cli.call("XINFO", "GROUPS", "s"))[0]
+    assert 0 < int(info[info.index(b"entries-read") + 1]) < 20000
+
+
+def cut(cli):
+    cli.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+
+def test_follow_survives_a_broken_connection(cli):
+    add(cli, "s", "1-0")
+    running = cli.start("read", "s", "-f")
+    running.wait_lines(1)
+    cut(cli)
+    add(cli, "s", "2-0")
+    assert running.wait_lines(2) == ["1-0 n=0", "2-0 n=0"]
+    running.wait_for("connected again", where=running.err)
+    assert running.stop() == 0
+
+
+def test_group_survives_a_broken_connection(cli):
+    add(cli, "s", "1-0")
+    running = cli.start("read", "s", "-g", "g", "-c", "c", "--create", "-f")
+    running.wait_lines(1)
+    cut(cli)
+    add(cli, "s", "2-0")
+    assert running.wait_lines(2) == ["1-0 n=0", "2-0 n=0"]
+    assert running.stop() == 0
+    assert texts(cli.call("XPENDING", "s", "g"))[0] == 0
