@@ -229,6 +229,11 @@ void call_changed(struct call *c, int db, struct bytes name)
     effects_changed(c->fx, db, name, hash_bytes(name));
 }
 
+void call_noted(struct call *c, int db, struct bytes name)
+{
+    effects_noted(c->fx, db, name, hash_bytes(name));
+}
+
 void change_delete(struct call *c, int db, struct key *k)
 {
     effects_new_record(c->fx, REC_DELETE, db, key_name(k));

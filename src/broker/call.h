@@ -118,6 +118,8 @@ bool call_admit(struct call *c, size_t bytes);
 
 /* Marks a key as changed where no change_* function does (none should need it). */
 void call_changed(struct call *c, int db, struct bytes name);
+/* The same for what breaks no WATCH: groups of a stream. */
+void call_noted(struct call *c, int db, struct bytes name);
 
 /* ---- Blocking ---- */
 

@@ -57,17 +57,31 @@ struct buf *effects_record(struct effects *fx, enum record_kind kind, int db, st
     return effects_new_record(fx, kind, db, key);
 }
 
-void effects_changed(struct effects *fx, int db, struct bytes name, uint64_t hash)
+static void add_changed(struct effects *fx, int db, struct bytes name, uint64_t hash, bool quiet)
 {
     if (fx->changed_count > 0) {
-        const struct effect_key *last = &fx->changed[fx->changed_count - 1];
-        if (last->hash == hash && last->db == db && bytes_eq(last->name, name)) return;
+        struct effect_key *last = &fx->changed[fx->changed_count - 1];
+        if (last->hash == hash && last->db == db && bytes_eq(last->name, name)) {
+            last->quiet = last->quiet && quiet;
+            return;
+        }
     }
     if (fx->changed_count == fx->changed_cap) {
         fx->changed_cap = fx->changed_cap ? fx->changed_cap * 2 : 16;
         fx->changed = mem_realloc(fx->changed, fx->changed_cap * sizeof *fx->changed);
     }
-    fx->changed[fx->changed_count++] = (struct effect_key){db, arena_dup(fx->arena, name), hash};
+    fx->changed[fx->changed_count++] =
+        (struct effect_key){db, arena_dup(fx->arena, name), hash, quiet};
+}
+
+void effects_changed(struct effects *fx, int db, struct bytes name, uint64_t hash)
+{
+    add_changed(fx, db, name, hash, false);
+}
+
+void effects_noted(struct effects *fx, int db, struct bytes name, uint64_t hash)
+{
+    add_changed(fx, db, name, hash, true);
 }
 
 void effects_event(struct effects *fx, enum notify_class class, const char *event, int db,

@@ -14,6 +14,7 @@ struct effect_key { /* name is a copy: the key it was may be gone by the time of
     int db;
     struct bytes name;
     uint64_t hash;
+    bool quiet; /* breaks no WATCH */
 };
 
 struct effect_event {
@@ -59,6 +60,8 @@ struct buf *effects_new_record(struct effects *fx, enum record_kind kind, int db
  */
 uint64_t effects_finish(struct effects *fx);
 void effects_changed(struct effects *fx, int db, struct bytes name, uint64_t hash);
+/* The same for a change that breaks no WATCH. */
+void effects_noted(struct effects *fx, int db, struct bytes name, uint64_t hash);
 void effects_event(struct effects *fx, enum notify_class class, const char *event, int db,
                    struct bytes name);
 

@@ -15,7 +15,7 @@ static void note_changes(struct broker *b, uint64_t position)
     for (size_t i = 0; i < b->fx.changed_count; i++) {
         const struct effect_key *k = &b->fx.changed[i];
         *broker_position(b, k->db, k->hash) = position;
-        if (b->watching_count > 0) watch_touch(b, k->db, k->name);
+        if (b->watching_count > 0 && !k->quiet) watch_touch(b, k->db, k->name);
     }
     if (b->fx.all_changed)
         for (size_t i = 0; i < POSITION_SLOTS; i++) b->positions[i] = position;

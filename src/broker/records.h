@@ -35,7 +35,14 @@
     X(54, LIST_SET, replay_list_set)      /* index (int), value                                 */ \
     X(55, LIST_INSERT, replay_list_insert) /* index (int) of the one it comes before, value     */ \
     X(56, LIST_REMOVE, replay_list_remove) /* how many (int; negative: from the tail), value    */ \
-    X(57, LIST_MOVE, replay_list_move)    /* ends (int; 1: from the tail, 2: to the tail), new key */
+    X(57, LIST_MOVE, replay_list_move)    /* ends (int; 1: from the tail, 2: to the tail), new key */ \
+    X(70, GROUP_SET, replay_group_set)    /* group, last id, ordinal (varints)                  */ \
+    X(71, GROUP_DESTROY, replay_group_destroy) /* group                                         */ \
+    X(72, CONSUMER_SET, replay_consumer_set) /* group, consumer, seen ms, active ms             */ \
+    X(73, CONSUMER_DELETE, replay_consumer_delete) /* group, consumer; its pending go with it   */ \
+    X(74, PENDING_SET, replay_pending_set) /* group, consumer, time ms, count (varint), runs    */ \
+    X(75, PENDING_DROP, replay_pending_drop) /* group, runs                                     */ \
+    X(76, PENDING_GIVE, replay_pending_give) /* group, consumer, to whom all it has goes        */
 /* clang-format on */
 
 enum record_kind {

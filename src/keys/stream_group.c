@@ -119,9 +119,17 @@ static void group_free(struct group *g)
     mem_free(g);
 }
 
+void groups_place_reset(struct groups_place *at)
+{
+    mem_free(at->group);
+    mem_free(at->consumer);
+    *at = (struct groups_place){0};
+}
+
 void groups_free(struct groups *g)
 {
     if (g == NULL) return;
+    groups_place_reset(&g->place);
     for (size_t i = 0; i < g->count; i++) group_free(g->list[i]);
     mem_free(g->list);
     mem_free(g);

@@ -35,9 +35,18 @@ struct group {
     char name[];
 };
 
+/* Where a snapshot goes on that takes the groups piece by piece. */
+struct groups_place {
+    char *group, *consumer; /* names; NULL: from the first on */
+    size_t group_len, consumer_len;
+    enum { GROUPS_AT_GROUP, GROUPS_AT_CONSUMERS, GROUPS_AT_PENDING } stage;
+    struct stream_id next; /* pending entry */
+};
+
 struct groups {
     size_t count, cap;
     struct group **list; /* by name */
+    struct groups_place place;
 };
 
 /* ---- All of a stream's groups; NULL stands for none ---- */
@@ -62,6 +71,7 @@ static inline size_t groups_count(const struct groups *g)
 struct group *groups_find(const struct groups *g, struct bytes name);
 /* The first group of this name or a later one; groups->count at the end. */
 size_t groups_seek(const struct groups *g, struct bytes name);
+void groups_place_reset(struct groups_place *at); /* to the beginning */
 /* There must be none of this name. *g may be NULL. */
 struct group *groups_add(struct groups **g, struct bytes name);
 /* Removes and frees. *g becomes NULL with the last one. */
