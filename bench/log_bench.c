@@ -2,7 +2,7 @@
  * batch synced, against a bare loop of pwrite + fdatasync of the same bytes into a file that was
  * written with zeros before. Both run in turns, so that a noisy machine is noisy for both.
  *
- *   log_bench [DIR [ROUNDS]]        default: the current directory, 7 rounds */
+ *   log_bench [--json] [DIR [ROUNDS]]        default: the current directory, 7 rounds */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -104,8 +104,27 @@ static int delete_file(void *arg, const char *name)
     return 0;
 }
 
+static void print_rounds(const char *name, const double *batches, int n)
+{
+    printf("\"%s\":[", name);
+    for (int i = 0; i < n; i++) printf("%s%.1f", i > 0 ? "," : "", batches[i] * RECORDS);
+    printf("]");
+}
+
+static void print_json(const double *bare, const double *own, int rounds)
+{
+    printf("{");
+    print_rounds("bare", bare, rounds);
+    printf(",");
+    print_rounds("journal", own, rounds);
+    printf("}\n");
+}
+
 int main(int argc, char **argv)
 {
+    bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    argc -= json;
+    argv += json;
     const char *dir = argc > 1 ? argv[1] : ".";
     int rounds = argc > 2 ? atoi(argv[2]) : 7;
     if (rounds < 1 || rounds > ROUNDS_MAX) rounds = 7;
@@ -134,6 +153,10 @@ int main(int argc, char **argv)
     file_layer_real.list(NULL, own_path, delete_file, own_path);
     rmdir(own_path);
 
+    if (json) {
+        print_json(bare, own, rounds);
+        return 0;
+    }
     double a = median(bare, rounds), b = median(own, rounds);
     printf("bare pwrite + fdatasync, zero-filled file   %8.0f thousand records/s\n", a);
     printf("journal, sync always                        %8.0f thousand records/s\n", b);

@@ -1,86 +1,141 @@
 #!/usr/bin/python3
-"""leat beside redis-server, on this machine, in turns: requests per second and their ratio.
+"""leat beside redis-server, on this machine, in turns: figures, their ratio, and the goal it has.
 
-    bench/run.py                    the table of `make bench`
-    bench/run.py --rounds 7 --sync everysec --pipeline 1
+    bench/run.py                    every table, as `make bench` does
+    bench/run.py --list             their names
+    bench/run.py durable streams    some of them
+    bench/run.py --quick            small and short: whether it works, not how fast it is
+    bench/run.py --both             redis-server in both roles: how far from 1 the noise gets
+    bench/run.py --json FILE        the figures of every round as well
 
-Each cell is the median of the rounds; in a round both servers run the same redis-benchmark one
-after the other, the order changing every time, so that a machine that grows slower or faster does
-not favour one of them. redis-server runs without persistence; leat with `--sync no` (still a
-journal) unless told otherwise. The goals: at least 0.95, and 1.2 with pipelining.
+docs/bench.md says how to read it. Ends with 1 when a table failed, with --strict also when a goal
+was not met.
 """
 
 import argparse
+import importlib
+import json
 import os
-import statistics
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(TOP, "tests"))
+# The script's own folder has a `support` that would hide that of the tests.
+sys.path[0:1] = [TOP, os.path.join(TOP, "tests")]
 
-from support.servers import Leat, Redis  # noqa: E402
+from bench.support.bench import Bench  # noqa: E402
+from bench.support.rows import summary  # noqa: E402
 
-TESTS = "ping,set,get,incr,hset,sadd,zadd"
-GOALS = {1: 0.95, 32: 1.2}
-
-
-def measure(port, pipeline, requests, clients, keys):
-    """{test: requests per second}"""
-    done = subprocess.run(
-        ["redis-benchmark", "-p", str(port), "-t", TESTS, "-P", str(pipeline), "-n", str(requests), "-c", str(clients),
-         "-r", str(keys), "--csv"], capture_output=True, text=True, check=True)
-    rows = [line.replace('"', "").split(",") for line in done.stdout.splitlines()]
-    return {row[0]: float(row[1]) for row in rows if len(row) > 1 and row[0] != "test"}
+# In the order in which they run: what needs a calm disk first.
+TABLES = ["commands", "durable", "beside", "raw_log", "start", "snapshot", "lists"]
 
 
-def compare(leat, redis, pipeline, options):
-    """{test: (leat's median, redis's median, median of the rounds' ratios)}"""
-    requests = options.requests * (6 if pipeline > 1 else 1)
-    got = {"leat": [], "redis": []}
-    for number in range(options.rounds + 1):
-        pair = [("leat", leat), ("redis", redis)]
-        for name, server in pair if number % 2 else reversed(pair):
-            rates = measure(server.port, pipeline, requests if number else requests // 5, options.clients, options.keys)
-            if number:  # the first round only warms up
-                got[name].append(rates)
-    return {test: (statistics.median(r[test] for r in got["leat"]), statistics.median(r[test] for r in got["redis"]),
-                   statistics.median(a[test] / b[test] for a, b in zip(got["leat"], got["redis"])))
-            for test in got["leat"][0]}
+def tables(names):
+    for name in names:
+        if name.replace("-", "_") not in TABLES:
+            raise SystemExit("bench: there is no table %s; --list names them" % name)
+    return [importlib.import_module("bench.tables." + name.replace("-", "_")) for name in names or TABLES]
 
 
-def show(pipeline, table):
-    print("\npipeline %-4d %20s %12s %12s %8s" % (pipeline, "", "leat/s", "redis/s", "ratio"))
-    short = 0
-    for test, (ours, theirs, ratio) in table.items():
-        good = ratio >= GOALS.get(pipeline, 0.95)
-        short += not good
-        print("  %-32s %12.0f %12.0f %8.2f%s" % (test, ours, theirs, ratio, "" if good else "  below %.2f" % GOALS[pipeline]))
-    sys.stdout.flush()
-    return short
+def first_line(path, default=""):
+    try:
+        with open(path) as f:
+            return f.readline().strip()
+    except OSError:
+        return default
+
+
+def output(*words):
+    return subprocess.run(words, capture_output=True, text=True).stdout.strip()
+
+
+def machine(folder):
+    model = [row.split(":")[1].strip() for row in open("/proc/cpuinfo") if row.startswith("model name")]
+    return {"cores": os.cpu_count(), "model": model[0] if model else "", "kernel": os.uname().release,
+            "load": os.getloadavg()[0], "file_system": output("stat", "-f", "-c", "%T", folder),
+            "redis": output("redis-server", "--version").split(" sha")[0],
+            "leat": output(os.environ["LEAT_BIN"], "--version").split("\n")[0],
+            "commit": output("git", "-C", TOP, "rev-parse", "--short", "HEAD")}
+
+
+def working_folder(parent):
+    """Where all servers keep what they write. Not in memory: there a sync costs nothing."""
+    parent = parent or os.environ.get("TMPDIR") or "/tmp"
+    if output("stat", "-f", "-c", "%T", parent) == "tmpfs" and os.access("/var/tmp", os.W_OK):
+        parent = "/var/tmp"
+    tempfile.tempdir = tempfile.mkdtemp(prefix="leat-bench-", dir=parent)
+    return tempfile.tempdir
+
+
+def run_tables(bench, chosen):
+    """[(table, error)] of those that failed; the others go on."""
+    errors = []
+    for table in chosen:
+        try:
+            bench.run(table)
+        except Exception as e:  # noqa: BLE001: whatever it was, it is the table's result
+            errors.append((table.NAME, "%s: %s" % (type(e).__name__, str(e).strip()[-2000:])))
+            print("  error: %s: %s" % errors[-1], flush=True)
+    return errors
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", nargs="*", metavar="TABLE")
+    parser.add_argument("--list", action="store_true", help="name the tables and end")
+    parser.add_argument("--quick", action="store_true", help="small and short")
+    parser.add_argument("--both", action="store_true", help="redis-server in both roles")
+    parser.add_argument("--rounds", type=int, help="of each cell (5, or what the table says)")
+    parser.add_argument("--seconds", type=float, help="of each measurement that has a duration (2)")
+    parser.add_argument("--json", metavar="FILE", help="write what was measured there")
+    parser.add_argument("--strict", action="store_true", help="end with 1 when a goal is not met")
+    parser.add_argument("--dir", help="make the temporary folder there ($TMPDIR, /tmp)")
+    return parser.parse_args()
+
+
+def stop(*_):
+    raise KeyboardInterrupt
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=100000, help="per test without pipelining; six times as many with")
-    parser.add_argument("--clients", type=int, default=50)
-    parser.add_argument("--keys", type=int, default=100000)
-    parser.add_argument("--sync", default="no")
-    parser.add_argument("--pipeline", type=int, action="append")
-    options = parser.parse_args()
+    options = parse()
+    chosen = tables(options.tables)
+    if options.list:
+        for table in chosen:
+            print("%-16s %s" % (table.NAME, table.TITLE))
+        return 0
     os.environ.setdefault("LEAT_BIN", os.path.join(TOP, "build", "leat"))
-    print("leat --sync %s beside %s without persistence; %d clients, %d keys, median of %d rounds" % (
-        options.sync, subprocess.run(["redis-server", "--version"], capture_output=True, text=True).stdout.split(" sha")[0],
-        options.clients, options.keys, options.rounds))
-    short = 0
-    with Leat() as leat, Redis() as redis:
-        leat.start("--sync", options.sync)
-        redis.start()
-        for pipeline in options.pipeline or [1, 32]:
-            short += show(pipeline, compare(leat, redis, pipeline, options))
-    print("\n%s" % ("every goal is met" if not short else "%d below the goal" % short))
+    signal.signal(signal.SIGTERM, stop)
+    bench = Bench(options.quick, options.rounds, options.seconds, options.both)
+    folder = working_folder(options.dir)
+    try:
+        about = machine(folder)
+        print("{leat} (commit {commit}) beside {redis}\n{cores} cores {model}, Linux {kernel}, {file_system}, "
+              "load average {load:.2f}".format(**about))
+        if about["load"] > 0.7:
+            print("The machine is not quiet: do not trust the figures, the ratios little.")
+        if options.quick:
+            print("Quick: these figures say whether the tables work, not how fast anything is.")
+        errors = run_tables(bench, chosen)
+    except KeyboardInterrupt:
+        print("\ninterrupted")
+        return 130
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print("\n" + summary(bench.rows, errors))
+    if options.json:
+        with open(options.json, "w") as f:
+            json.dump({"format": 1, "time": int(time.time()), "quick": options.quick, "both": options.both,
+                       "machine": about, "load_after": os.getloadavg()[0],
+                       "rows": [row.as_json() for row in bench.rows],
+                       "errors": [{"table": table, "error": text} for table, text in errors]}, f, indent=1)
+            f.write("\n")
+    return 1 if errors or (options.strict and any(row.met is False for row in bench.rows)) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -177,10 +177,11 @@ static void print_result(const struct run_options *o, const struct run_result *r
 {
     double seconds = r->seconds > 0 ? r->seconds : 1e-9;
     printf("{\"sent\":%" PRIu64 ",\"replies\":%" PRIu64 ",\"entries\":%" PRIu64
-           ",\"bytes_in\":%" PRIu64 ",\"seconds\":%.6f,\"per_second\":%.1f"
+           ",\"bytes_in\":%" PRIu64 ",\"seconds\":%.6f,\"busy_seconds\":%.6f,\"per_second\":%.1f"
            ",\"entries_per_second\":%.1f,\"late_p99_us\":%.1f,\"commands\":[",
-           r->sent, r->replies, r->entries, r->bytes_in, r->seconds, (double)r->replies / seconds,
-           (double)r->entries / seconds, histogram_us(&r->late, 0.99));
+           r->sent, r->replies, r->entries, r->bytes_in, r->seconds, r->busy_seconds,
+           (double)r->replies / seconds, (double)r->entries / seconds,
+           histogram_us(&r->late, 0.99));
     for (unsigned i = 0; i < o->command_count; i++) {
         if (i > 0) putchar(',');
         print_latency(o->commands[i].name, &r->latency[i]);

@@ -48,7 +48,7 @@ struct loop {
     unsigned open; /* connections that still send or wait */
     char *input;
     uint64_t seq, budget; /* commands still to be sent, when counted */
-    int64_t began_ns, last_reply_ns, heard_ns;
+    int64_t began_ns, first_reply_ns, last_reply_ns, heard_ns;
     uint64_t scheduled; /* commands of an open loop that were sent */
     bool held;          /* the next of them found no room when it was due */
     bool stopping;
@@ -247,6 +247,7 @@ static void take_reply(struct loop *l, struct conn *c, int64_t now)
     c->entries += c->reply.entries;
     if (l->o->entries > 0 && c->entries >= l->o->entries) c->done = true;
     if (l->o->until_empty && s->command == 0 && c->reply.empty) after_empty(l, c);
+    if (l->first_reply_ns == 0) l->first_reply_ns = now;
     l->last_reply_ns = now;
 }
 
@@ -335,6 +336,8 @@ static void loop_run(struct loop *l)
         look_at_clock(l);
     }
     l->result->seconds = (double)(l->last_reply_ns - l->began_ns) / 1e9;
+    if (l->first_reply_ns > 0)
+        l->result->busy_seconds = (double)(l->last_reply_ns - l->first_reply_ns) / 1e9;
     if (!failed(l) && l->result->replies != l->result->sent) fail(l, "replies are missing", "");
 }
 

@@ -32,9 +32,10 @@ struct run_options {
 
 struct run_result {
     uint64_t sent, replies, entries, bytes_in;
-    double seconds; /* from the first command to the last reply */
+    double seconds;      /* from the first command to the last reply */
+    double busy_seconds; /* from the first reply to the last */
     struct histogram latency[RUN_COMMANDS_MAX];
-    struct histogram late;      /* how much later than meant commands left, by our own fault */
+    struct histogram late;           /* how much later than meant commands left, by our own fault */
     char error[REPLY_LINE_MAX + 32]; /* "" or why the run does not count */
 };
 
