@@ -34,9 +34,10 @@ test: build san ## everything that must hold before a change goes in, in under t
 torture: build san ## the long rounds of the same, an hour or more
 	@$(PYTHON) tests/run --torture
 
-bench: build ## leat beside redis-server on this machine, in turns; prints the ratios
+bench: build ## leat beside redis-server on this machine, in turns; prints the ratios (docs/bench.md)
 	@scripts/setup test
-	@$(PYTHON) bench/run.py
+	@ninja -C $(RELEASE) -j $(JOBS) --quiet bench-programs
+	@$(PYTHON) bench/run.py $(ARGS)
 
 fuzz: ## feed mutated bytes to whatever reads bytes from outside
 	@fuzz/run

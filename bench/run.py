@@ -31,7 +31,8 @@ from bench.support.bench import Bench  # noqa: E402
 from bench.support.rows import summary  # noqa: E402
 
 # In the order in which they run: what needs a calm disk first.
-TABLES = ["commands", "durable", "beside", "raw_log", "start", "snapshot", "lists"]
+TABLES = ["commands", "durable", "beside", "raw_log", "start", "snapshot", "lists", "streams", "catch_up", "groups",
+          "large", "blocked"]
 
 
 def tables(names):

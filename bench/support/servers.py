@@ -23,7 +23,9 @@ class Asked:
         return redis.Redis(port=self.port, socket_timeout=120, decode_responses=True)
 
     def command(self, *words):
+        """The reply as it came, nothing made of it."""
         with self.client() as client:
+            client.response_callbacks.clear()
             return client.execute_command(*words)
 
     def info(self, section):
@@ -38,7 +40,7 @@ class Asked:
 
     def need(self, *commands):
         for name in commands:
-            if not self.command("COMMAND", "INFO", name):
+            if not self.command("COMMAND", "INFO", name)[0]:
                 raise NotThere(name)
 
     def resident(self):

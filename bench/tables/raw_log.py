@@ -16,7 +16,8 @@ def run(bench):
     rounds = bench.rounds(9)
     bench.progress("%d rounds" % rounds)
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run([program("log_bench"), "--json", folder, str(rounds)], capture_output=True, text=True)
+        done = subprocess.run([program("log_bench"), "--json", folder, str(rounds)],
+                              capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(done.stderr.strip())
     got = json.loads(done.stdout)

@@ -1,0 +1,38 @@
+"""Many clients that wait for the next entry of one stream."""
+
+import time
+
+from bench.support.load import Load, LoadError, load
+
+NAME = "blocked"
+TITLE = "1,000 clients in XREAD BLOCK on one stream, one XADD of 64 bytes at a time"
+
+READERS = 1000
+ENTRIES = 1000
+GOAL = 2.0
+WAIT_SECONDS_MAX = 60
+
+
+def deliver(server, entries):
+    """Deliveries per second, from the first to the last."""
+    readers = Load(server, "XREAD BLOCK 0 COUNT 500 STREAMS stream __last__", connections=READERS, entries=entries)
+    until = time.monotonic() + WAIT_SECONDS_MAX
+    while server.info("clients")["blocked_clients"] < READERS:
+        if time.monotonic() > until:
+            raise LoadError("%s: the readers do not wait" % server.label)
+        time.sleep(0.01)
+    load(server, "XADD stream * data __data:64__", count=entries)
+    got = readers.result()
+    server.command("DEL", "stream")
+    if got["entries"] != READERS * entries:
+        raise LoadError("%s: %d deliveries of %d" % (server.label, got["entries"], READERS * entries))
+    return got["entries"] / got["busy_seconds"]
+
+
+def run(bench):
+    entries = bench.count(ENTRIES, 50)
+    with bench.leat("no") as leat, bench.redis() as redis:
+        leat.need("XADD", "XREAD")
+        got = bench.turns({"leat": lambda: deliver(leat, entries), "redis-server": lambda: deliver(redis, entries)},
+                          what="delivering")
+        bench.row("deliveries", "/s", got["leat"], got["redis-server"], at_least=GOAL)
