@@ -6,6 +6,7 @@
 #include "base/must.h"
 #include "keys/expiry.h"
 #include "keys/reaper.h"
+#include "keys/stream_store.h"
 
 /* Beyond this many allocations freeing is left to the reaper. */
 enum { WEIGHT_AT_ONCE = 256 };
@@ -18,6 +19,7 @@ struct db {
 struct keyspace {
     struct db dbs[KEYSPACE_DBS];
     struct reaper *reaper;
+    struct stream_store streams;
     uint16_t mark;
 };
 
@@ -26,7 +28,8 @@ static const struct key_ops *const ops_of[KEY_TYPES] = {
     [KEY_LIST] = &list_ops,
     [KEY_SET] = &set_ops,
     [KEY_ZSET] = &zset_ops,
-    [KEY_HASH] = &hash_ops, /* streams are not there yet */
+    [KEY_HASH] = &hash_ops,
+    [KEY_STREAM] = &stream_ops,
 };
 
 static struct bytes name_of_item(const void *item)
@@ -48,6 +51,7 @@ struct keyspace *keyspace_new(void)
     struct keyspace *ks = mem_calloc(sizeof *ks);
     for (int i = 0; i < KEYSPACE_DBS; i++) map_init(&ks->dbs[i].keys, &key_map_type);
     ks->reaper = reaper_new();
+    stream_store_init(&ks->streams);
     return ks;
 }
 
@@ -62,7 +66,13 @@ void keyspace_free(struct keyspace *ks)
     if (ks == NULL) return;
     for (int i = 0; i < KEYSPACE_DBS; i++) clear_db(&ks->dbs[i]);
     reaper_free(ks->reaper);
+    stream_store_fini(&ks->streams);
     mem_free(ks);
+}
+
+struct stream_store *keyspace_streams(struct keyspace *ks)
+{
+    return &ks->streams;
 }
 
 const char *key_type_name(enum key_type type)

@@ -69,9 +69,12 @@ struct key_ops {
 extern const struct key_ops str_ops, list_ops, set_ops, zset_ops, hash_ops, stream_ops;
 
 struct keyspace;
+struct stream_store;
 
 struct keyspace *keyspace_new(void);
 void keyspace_free(struct keyspace *ks);
+/* Where the entries of its streams are (stream_store.h); the keyspace's. */
+struct stream_store *keyspace_streams(struct keyspace *ks);
 
 static inline struct bytes key_name(const struct key *k)
 {

@@ -106,8 +106,9 @@ struct stream_iter {
     struct stream_id from, to;
     bool reverse;
     size_t block;   /* index, counted from stream->first */
-    uint32_t entry; /* the next one in it */
-    bool started;
+    uint32_t entry; /* the next one in it; reverse: the one behind it */
+    bool started, done;
+    bool brought_in; /* the block was not in memory before */
 };
 void stream_iter_init(struct stream_iter *it, struct stream *s, struct stream_id from,
                       struct stream_id to, bool reverse);

@@ -32,6 +32,17 @@ static ssize_t real_pread(void *ctx, int fd, void *data, size_t n, uint64_t offs
     return r >= 0 ? r : -errno;
 }
 
+static ssize_t real_pread_now(void *ctx, int fd, void *data, size_t n, uint64_t offset)
+{
+    struct iovec iov = {data, n};
+    ssize_t r;
+    do r = preadv2(fd, &iov, 1, (off_t)offset, RWF_NOWAIT);
+    while (r < 0 && errno == EINTR);
+    /* A file system that does not know how lives in memory, or is rare enough to wait for. */
+    if (r < 0 && errno == EOPNOTSUPP) return real_pread(ctx, fd, data, n, offset);
+    return r >= 0 ? r : -errno;
+}
+
 static ssize_t real_pwritev(void *ctx, int fd, const struct iovec *iov, int count, uint64_t offset)
 {
     ssize_t r;
@@ -121,6 +132,7 @@ const struct file_layer file_layer_real = {
     .open = real_open,
     .close = real_close,
     .pread = real_pread,
+    .pread_now = real_pread_now,
     .pwritev = real_pwritev,
     .fdatasync = real_fdatasync,
     .sync_dir = real_sync_dir,

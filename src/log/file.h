@@ -17,6 +17,8 @@ struct file_layer {
     void (*close)(void *ctx, int fd);
     /* As the system calls: a short count is not an error, 0 from pread is the end of the file. */
     ssize_t (*pread)(void *ctx, int fd, void *data, size_t n, uint64_t offset);
+    /* The same, but -EAGAIN where it would have to wait for the disk. */
+    ssize_t (*pread_now)(void *ctx, int fd, void *data, size_t n, uint64_t offset);
     ssize_t (*pwritev)(void *ctx, int fd, const struct iovec *iov, int count, uint64_t offset);
     int (*fdatasync)(void *ctx, int fd); /* data, and the size where it changed */
     int (*sync_dir)(void *ctx, const char *dir);

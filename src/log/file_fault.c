@@ -380,6 +380,7 @@ void file_fault_init(struct file_fault *f)
         .open = fault_open,
         .close = fault_close,
         .pread = fault_pread,
+        .pread_now = fault_pread, /* counts as a read, and waits */
         .pwritev = fault_pwritev,
         .fdatasync = fault_fdatasync,
         .sync_dir = fault_sync_dir,

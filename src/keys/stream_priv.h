@@ -1,0 +1,18 @@
+/* What the files of streams share. */
+#ifndef LEAT_KEYS_STREAM_PRIV_H
+#define LEAT_KEYS_STREAM_PRIV_H
+
+#include "keys/stream.h"
+#include "keys/stream_store.h"
+
+static inline struct block *stream_block(const struct stream *s, size_t i)
+{
+    return s->blocks[s->first + i];
+}
+/* The first block whose last id is not below; s->count when there is none. */
+size_t stream_find_block(const struct stream *s, struct stream_id id);
+/* The data of the i-th block is here: 0 or negative. */
+int stream_get_block(struct stream *s, size_t i);
+void stream_push_block(struct stream *s, struct block *b);
+
+#endif
