@@ -106,7 +106,7 @@ static bool resolve_minid(struct add *a)
         tool_fail(&a->tool, TOOL_USAGE, "--minid %s: %s", a->minid_text, why);
         return false;
     }
-    stream_id_format(p.id, a->minid);
+    stream_id_text(p.id, a->minid);
     return true;
 }
 

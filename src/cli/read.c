@@ -166,7 +166,7 @@ static bool create_group(struct read *r, const struct cursor *c)
     char id[STREAM_ID_TEXT];
     struct leat_reply *reply =
         tool_tryf(&r->tool, "XGROUP CREATE %b %s %s MKSTREAM", c->stream.data, c->stream.len,
-                  r->group, stream_id_format(c->after, id));
+                  r->group, stream_id_text(c->after, id));
     bool good = reply != NULL;
     if (good && leat_reply_type(reply) == LEAT_ERROR && !tool_is_error(reply, "BUSYGROUP")) {
         tool_refuse(&r->tool, reply);
@@ -204,8 +204,8 @@ static void ask_streams(const struct read *r, struct ask *ask)
     for (size_t i = 0; i < r->streams; i++) ask_bytes(ask, r->cursors[i].stream);
     for (size_t i = 0; i < r->streams; i++) {
         const struct cursor *c = &r->cursors[i];
-        if (!r->group) ask_text(ask, stream_id_format(c->after, id));
-        else if (r->earlier) ask_text(ask, stream_id_format(c->given, id));
+        if (!r->group) ask_text(ask, stream_id_text(c->after, id));
+        else if (r->earlier) ask_text(ask, stream_id_text(c->given, id));
         else ask_text(ask, ">");
     }
 }

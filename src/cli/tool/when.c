@@ -11,32 +11,10 @@
 
 enum { DAY_MS = 24 * 3600 * 1000 };
 
-bool stream_id_parse(struct bytes text, uint64_t seq, struct stream_id *ret)
+const char *stream_id_text(struct stream_id id, char *out)
 {
-    const char *hyphen = text.len > 0 ? memchr(text.data, '-', text.len) : NULL;
-    struct stream_id id = {0, seq};
-    struct bytes ms = text;
-    if (hyphen != NULL) {
-        ms.len = (size_t)(hyphen - text.data);
-        struct bytes rest = {hyphen + 1, text.len - ms.len - 1};
-        if (!num_parse_u64(rest, &id.seq)) return false;
-    }
-    if (!num_parse_u64(ms, &id.ms)) return false;
-    *ret = id;
-    return true;
-}
-
-const char *stream_id_format(struct stream_id id, char *out)
-{
-    snprintf(out, STREAM_ID_TEXT, "%llu-%llu", (unsigned long long)id.ms,
-             (unsigned long long)id.seq);
+    out[stream_id_format(out, id)] = '\0';
     return out;
-}
-
-int stream_id_cmp(struct stream_id a, struct stream_id b)
-{
-    if (a.ms != b.ms) return a.ms < b.ms ? -1 : 1;
-    return a.seq < b.seq ? -1 : a.seq > b.seq;
 }
 
 struct stream_id stream_id_before(struct stream_id id)

@@ -3,18 +3,12 @@
 #define LEAT_CLI_TOOL_WHEN_H
 
 #include "base/buf.h"
+#include "keys/stream_id.h"
 
-struct stream_id {
-    uint64_t ms, seq;
-};
+enum { STREAM_ID_TEXT = STREAM_ID_TEXT_MAX + 1 }; /* with a terminator */
 
-enum { STREAM_ID_TEXT = 42 }; /* two numbers, a hyphen, a terminator */
-
-/* `ms-seq`, or `ms` alone with `seq` as the second number. */
-bool stream_id_parse(struct bytes text, uint64_t seq, struct stream_id *ret);
 /* `out` holds STREAM_ID_TEXT; returns it. */
-const char *stream_id_format(struct stream_id id, char *out);
-int stream_id_cmp(struct stream_id a, struct stream_id b);
+const char *stream_id_text(struct stream_id id, char *out);
 /* The largest id below; 0-0 stays. The smallest above; the largest stays. */
 struct stream_id stream_id_before(struct stream_id id);
 struct stream_id stream_id_after(struct stream_id id);

@@ -25,12 +25,12 @@ static void test_ids(void **state)
     struct stream_id id;
     char text[STREAM_ID_TEXT];
     assert_true(stream_id_parse(BYTES("12-3"), 7, &id));
-    assert_string_equal(stream_id_format(id, text), "12-3");
+    assert_string_equal(stream_id_text(id, text), "12-3");
     assert_true(stream_id_parse(BYTES("12"), 7, &id));
-    assert_string_equal(stream_id_format(id, text), "12-7");
+    assert_string_equal(stream_id_text(id, text), "12-7");
     assert_true(stream_id_parse(BYTES("18446744073709551615-18446744073709551615"), 0, &id));
     assert_int_equal(stream_id_cmp(stream_id_after(id), id), 0);
-    assert_string_equal(stream_id_format(id, text), "18446744073709551615-18446744073709551615");
+    assert_string_equal(stream_id_text(id, text), "18446744073709551615-18446744073709551615");
     static const char *const wrong[] = {"", "-", "1-", "-1", "1-2-3", "01-1", "a", "1-x", "1 -1"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_false(stream_id_parse(bytes_of(wrong[i]), 0, &id));
@@ -40,11 +40,11 @@ static void test_neighbours(void **state)
 {
     struct stream_id id = {5, 0};
     char text[STREAM_ID_TEXT];
-    assert_string_equal(stream_id_format(stream_id_before(id), text), "4-18446744073709551615");
+    assert_string_equal(stream_id_text(stream_id_before(id), text), "4-18446744073709551615");
     assert_int_equal(stream_id_cmp(stream_id_after(stream_id_before(id)), id), 0);
     assert_int_equal(stream_id_cmp(stream_id_before(stream_id_after(id)), id), 0);
     assert_true(stream_id_cmp(stream_id_before(id), id) < 0);
-    assert_string_equal(stream_id_format(stream_id_before((struct stream_id){0, 0}), text), "0-0");
+    assert_string_equal(stream_id_text(stream_id_before((struct stream_id){0, 0}), text), "0-0");
     assert_true(stream_id_is_time((struct stream_id){1795281361250, 3}));
     assert_false(stream_id_is_time((struct stream_id){1795281361, 3}));
     assert_false(stream_id_is_time((struct stream_id){UINT64_MAX, 3}));
@@ -69,9 +69,9 @@ static void test_positions(void **state)
     assert_true(position_parse("END", now, &p, &why) && p.kind == POSITION_END);
     assert_true(position_parse("$", now, &p, &why) && p.kind == POSITION_END);
     assert_true(position_parse("7-9", now, &p, &why) && p.kind == POSITION_ID);
-    assert_string_equal(stream_id_format(p.id, text), "7-9");
+    assert_string_equal(stream_id_text(p.id, text), "7-9");
     assert_true(position_parse("(7-9", now, &p, &why));
-    assert_string_equal(stream_id_format(p.id, text), "7-10");
+    assert_string_equal(stream_id_text(p.id, text), "7-10");
 }
 
 static void test_times(void **state)
