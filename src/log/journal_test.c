@@ -210,6 +210,40 @@ static void test_everysec_syncs(void **state)
     scratch_remove(dir);
 }
 
+/* Written while a full segment is synced: the sync that follows covers it, and nobody has to write
+ * once more for it to count as synced. */
+static void test_written_beside_a_sync(void **state)
+{
+    char *dir = scratch_new();
+    struct file_fault faults;
+    file_fault_init(&faults);
+    struct journal_options o = {
+        .dir = dir, .segment_bytes = 16 << 10, .sync = JOURNAL_SYNC_NO, .files = &faults.layer};
+    struct journal_stats stats;
+    struct tale t;
+    tale_init(&t, 10, 1000);
+    struct journal *j = open_or_fail(&t, o);
+    file_fault_set(&faults, FAULT_SYNC,
+                   (struct fault_rule){.nth = 1, .onwards = true, .delay_us = 30000});
+    do {
+        assert_int_equal(journal_admit(j, 2000, false), 0);
+        tale_append(&t, j, 1);
+        journal_flush(j);
+        journal_stats(j, &stats);
+    } while (stats.segments == 1);
+    usleep(10000); /* the full segment is being synced */
+    tale_append(&t, j, 1);
+    journal_flush(j);
+    journal_want_sync(j, journal_head(j));
+    for (int i = 0; i < 300 && journal_synced(j) < journal_head(j); i++) usleep(10000);
+    assert_int_equal(journal_synced(j), journal_head(j));
+    file_fault_clear(&faults);
+    journal_close(j);
+    file_fault_fini(&faults);
+    tale_fini(&t);
+    scratch_remove(dir);
+}
+
 /* A marker follows when nothing is appended for a while, once, and only then. */
 static void test_idle_marker(void **state)
 {
@@ -312,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_killed),
         cmocka_unit_test(test_wake_and_covered),
         cmocka_unit_test(test_everysec_syncs),
+        cmocka_unit_test(test_written_beside_a_sync),
         cmocka_unit_test(test_idle_marker),
         cmocka_unit_test(test_one_server_per_directory),
         cmocka_unit_test(test_directory_is_made),

@@ -255,10 +255,15 @@ static int sync_segment(struct journal *j, struct segment *s)
     return r;
 }
 
+/* How far the completed writes to a segment reach. */
+static uint64_t end_of(const struct journal *j, const struct segment *s)
+{
+    if (s == j->current) return j->written;
+    return s->next != NULL ? s->next->first_position : j->current->first_position;
+}
+
 void writer_sync(struct journal *j)
 {
-    /* The positions below `target` are in the retired segments of this moment and in current. */
-    uint64_t target = j->written;
     struct segment *current = j->current;
     while (j->retired.first != NULL && j->retired.first != current) {
         /* Only this thread takes segments out of the list. */
@@ -268,6 +273,10 @@ void writer_sync(struct journal *j)
         segment_list_pop(&j->retired);
         keep_segment(j, s);
     }
+    /* All before `current` is synced by now. What was written to it while that took is covered by
+     * the sync that begins here: were it not counted, nothing would be left that asks for another.
+     */
+    uint64_t target = end_of(j, current);
     if (sync_segment(j, current) < 0) return;
     if (target > atomic_load(&j->synced)) atomic_store(&j->synced, target);
     if (j->sync == JOURNAL_SYNC_ALWAYS && target > atomic_load(&j->covered))
