@@ -87,6 +87,32 @@ def test_killed_at_a_call_to_the_disk(make_leat, redis_server, torture, sync):
     assert acknowledged > 20
 
 
+@pytest.mark.parametrize("sync", ["always", "everysec", "no"])
+def test_transactions_are_whole(make_leat, sync):
+    """Killed before the first, second, tenth write after EXEC was sent: all of it is there or nothing."""
+    server = make_leat()
+    faults = Faults(server.folder, under=server.data)
+    kept = []
+    for nth in (1, 2, 10):
+        server.start("--sync", sync, env=faults.env())
+        conn = Connection(server.port)
+        conn.call("FLUSHALL")
+        time.sleep(0.25)  # the idle marker is written: what comes now is the transaction
+        faults.set("write match=journal- nth=%d kill" % nth)
+        conn.send(encode(["MULTI"]) + b"".join(encode(["SET", "k%d" % n, "v" * 100]) for n in range(50)) + encode(["EXEC"]))
+        try:
+            while conn.read(0.5)[1][0] != b"*":
+                pass
+        except (Closed, ConnectionError, OSError):
+            pass
+        server.kill()
+        server.start("--sync", sync)
+        kept.append(texts(Connection(server.port).call("DBSIZE")))
+        server.kill()
+    assert set(kept) <= {0, 50}, kept
+    assert kept[0] == 0 and kept[-1] == 50, kept  # or nothing was tested
+
+
 @pytest.mark.parametrize("sync", ["always", "no"])
 def test_killed_again_and_again_while_it_starts(make_leat, redis_server, torture, sync):
     """Recovery writes (it cuts, saves, syncs and prepares): a crash in it finds a journal again."""

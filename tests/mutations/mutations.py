@@ -59,7 +59,7 @@ MUTATIONS = [
              "kill replay"),
     Mutation("hash-field-removal-not-recorded", "src/broker/change_hash.c",
              "    record_put_bytes(effects_record(c->fx, REC_HASH_DELETE, c->db, key_name(k)), field);\n", "",
-             "kill replay"),
+             "kill"),
     Mutation("set-member-not-recorded", "src/broker/change_set.c",
              "    record_put_bytes(effects_record(c->fx, REC_SET_ADD, c->db, key_name(k)), member);\n", "", "kill replay"),
     Mutation("sorted-set-removal-not-recorded", "src/broker/change_zset.c",
@@ -100,4 +100,6 @@ MUTATIONS = [
              "if (r == -ECANCELED || r == -EPROTONOSUPPORT) return r;", "return r;", "bits"),
     Mutation("copies-not-seen-by-the-snapshot", "src/broker/snapshot.c",
              "if (!s->walking || k->mark == s->mark) return;", "if (k->mark != 1 || s->walking) return;", "snapshots"),
+    Mutation("changes-not-seen-by-the-snapshot", "src/broker/call.c",
+             "    snapshots_before_change(c->broker, db, k);\n", "", "snapshots"),
 ]
