@@ -18,6 +18,8 @@ int cmd_replay(int argc, char **argv);
 int cmd_simulate(int argc, char **argv);
 int cmd_add(int argc, char **argv);
 int cmd_read(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
+int cmd_salvage(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
 /* The subcommands, ended by a NULL name. */

@@ -13,6 +13,8 @@ const struct cli_command cli_commands[] = {
     {"read", "print the entries of streams, follow them, take part in a group", cmd_read},
     {"replay", "serve a recording as an event feed, well behaved or not", cmd_replay},
     {"simulate", "serve a made-up event feed, for machines without internet", cmd_simulate},
+    {"verify", "name all that is damaged in a data directory", cmd_verify},
+    {"salvage", "copy what is whole of a damaged data directory into a new one", cmd_salvage},
     {"help", "explain a subcommand, a Redis command, or all settings", cmd_help},
     {0},
 };

@@ -26,6 +26,10 @@ const char *reader_get(struct reader *r, uint64_t offset, uint64_t n, int *ret_e
     r->window_at = offset;
     buf_reserve(w, want);
     int error = file_read_all(r->files, r->fd, w->data, want, offset);
+    if (error < 0 && r->patient && n < want) {
+        want = n;
+        error = file_read_all(r->files, r->fd, w->data, want, offset);
+    }
     if (error < 0) {
         *ret_error = error;
         return NULL;
@@ -49,12 +53,41 @@ int reader_batch(struct reader *r, uint64_t offset, struct batch_header *ret,
     return 1;
 }
 
+int reader_block(struct reader *r, uint64_t offset, struct block_header *ret,
+                 const char **ret_content)
+{
+    int error = 0;
+    if (offset > r->limit || r->limit - offset < BLOCK_HEADER) return 0;
+    const char *p = reader_get(r, offset, BLOCK_HEADER, &error);
+    if (p == NULL) return error;
+    if (!block_header_decode(p, r->limit - offset, ret)) return 0;
+    p = reader_get(r, offset, block_size(ret->length), &error);
+    if (p == NULL) return error;
+    if (!block_is_whole(p, ret)) return 0;
+    *ret_content = p + BLOCK_HEADER;
+    return 1;
+}
+
+/* As much as can be had at once, at most a window; never less than READER_UNREADABLE or the rest.
+ */
+static const char *get_some(struct reader *r, uint64_t offset, uint64_t *ret_n, int *ret_error)
+{
+    uint64_t left = r->limit - offset;
+    *ret_n = left < WINDOW ? left : WINDOW;
+    const char *p = reader_get(r, offset, *ret_n, ret_error);
+    if (p == NULL && r->patient && *ret_n > READER_UNREADABLE) {
+        *ret_n = READER_UNREADABLE;
+        p = reader_get(r, offset, *ret_n, ret_error);
+    }
+    return p;
+}
+
 int reader_seek(struct reader *r, uint64_t *offset, uint64_t *ret_nonzero_end)
 {
     int error = 0;
+    uint64_t n;
     while (*offset < r->limit) {
-        uint64_t n = r->limit - *offset < WINDOW ? r->limit - *offset : WINDOW;
-        const char *p = reader_get(r, *offset, n, &error);
+        const char *p = get_some(r, *offset, &n, &error);
         if (p == NULL) return error;
         if (bytes_are_zero(p, n)) {
             *offset += n;

@@ -1,4 +1,4 @@
-/* Batches of one open segment file, through a window of memory. Nothing read is trusted. */
+/* Batches and blocks of one open file, through a window of memory. Nothing read is trusted. */
 #ifndef LEAT_LOG_READER_H
 #define LEAT_LOG_READER_H
 
@@ -12,7 +12,11 @@ struct reader {
     uint64_t limit;     /* bytes of the file that count */
     struct buf *window; /* lent; holds what is at window_at of the file */
     uint64_t window_at;
+    bool patient; /* after a failure, tries to read no more than what was asked for */
 };
+
+/* What a patient reader's user steps over where the disk cannot be read. */
+enum { READER_UNREADABLE = 4096 };
 
 void reader_init(struct reader *r, const struct file_layer *files, int fd, uint64_t limit,
                  struct buf *window);
@@ -23,6 +27,9 @@ const char *reader_get(struct reader *r, uint64_t offset, uint64_t n, int *ret_e
  * 0 when there is none, negative when reading failed. History and epoch are not compared. */
 int reader_batch(struct reader *r, uint64_t offset, struct batch_header *ret,
                  const char **ret_records);
+/* The same for the block of a snapshot. */
+int reader_block(struct reader *r, uint64_t offset, struct block_header *ret,
+                 const char **ret_content);
 /* Moves *offset on to the next place that may hold a batch, by its magic; to the limit when there
  * is none. Raises *ret_nonzero_end to behind the last byte passed over that is not zero. */
 int reader_seek(struct reader *r, uint64_t *offset, uint64_t *ret_nonzero_end);

@@ -12,7 +12,9 @@
 
 enum { PROGRESS_BYTES = 4 << 20 };
 
-#define REMEDY "restore this directory from a backup, or begin with an empty one (--dir)"
+#define REMEDY                                                                                     \
+    "`leat verify` names all that is damaged, `leat salvage` copies what is whole into a new "     \
+    "directory"
 
 void recovery_init(struct recovery *rec, const struct journal_options *options,
                    const struct file_layer *files, struct journal_error *error)

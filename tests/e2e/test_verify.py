@@ -1,0 +1,300 @@
+"""`leat verify` names every place that was harmed, and nothing in a whole directory; `leat salvage`
+makes a directory from it on which a server starts, with all that came before the damage, and with
+everything where a snapshot makes up for it. Neither changes what it reads."""
+
+import hashlib
+import json
+import os
+import pty
+import random
+import re
+import select
+import shutil
+import struct
+import subprocess
+
+import pytest
+
+from support.resp import Connection, texts
+from support.servers import leat_binary
+from test_bits import SETTINGS, WRITES, directories, last_used, wholly_written  # noqa: F401
+
+HEADER = 4096
+
+
+def leat(*args):
+    done = subprocess.run([leat_binary()] + list(args), capture_output=True, text=True, timeout=60)
+    assert "Sanitizer" not in done.stderr and "runtime error" not in done.stderr, done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def verify(data):
+    code, out, err = leat("verify", data, "--json")
+    assert err == ""
+    said = json.loads(out)
+    damages = [f for f in said["findings"] if f["kind"] == "damage"]
+    assert code == (1 if damages else 0) and said["whole"] == (not damages)
+    return said, damages
+
+
+def fingerprint(folder):
+    made = {}
+    for name in sorted(os.listdir(folder)):
+        with open(os.path.join(folder, name), "rb") as f:
+            made[name] = hashlib.sha256(f.read()).hexdigest()
+    return made
+
+
+def batches(data):
+    """(file, offset, bytes, position, records) of all batches of a whole directory, in order."""
+    for name in sorted(f for f in os.listdir(data) if f.startswith("journal-")):
+        with open(os.path.join(data, name), "rb") as f:
+            content = f.read()
+        epoch, at = int(name[8:20]), HEADER
+        while content[at:at + 4] == b"LB01" and struct.unpack_from("<Q", content, at + 16)[0] == epoch:
+            position, _, _, length, records = struct.unpack_from("<QQQQI", content, at + 24)
+            size = (64 + length + 7) // 8 * 8
+            yield name, at, size, position, records
+            at += size
+
+
+def flip(data, name, at, bit=0):
+    with open(os.path.join(data, name), "r+b") as f:
+        f.seek(at)
+        old = f.read(1)[0]
+        f.seek(at)
+        f.write(bytes([old ^ 1 << bit]))
+
+
+def newest_snapshot(data):
+    """Its position, or -1."""
+    return max((int(f[9:29]) for f in os.listdir(data) if f.startswith("snapshot-")), default=-1)
+
+
+def writes_before(data, name, at):
+    """How many writes lie before the place, and its position."""
+    count = 0
+    for file, offset, size, position, records in batches(data):
+        if file == name and offset <= at < offset + size:
+            return count, position
+        count += records > 0
+    return None, None
+
+
+def covers(finding, name, at):
+    return (finding["file"] == name and finding["offset"] <= at and
+            (finding["length"] == 0 or at < finding["offset"] + finding["length"]))
+
+
+@pytest.fixture
+def copy(directories, tmp_path):  # noqa: F811
+    def make(kind):
+        into = str(tmp_path / ("copy%d" % len(os.listdir(str(tmp_path)))))
+        shutil.copytree(directories[kind], into)
+        return into
+    return make
+
+
+@pytest.mark.parametrize("kind", ["killed", "stopped", "snapshots"])
+def test_a_whole_directory(copy, kind):
+    data = copy(kind)
+    before = fingerprint(data)
+    said, damages = verify(data)
+    assert not said["findings"], said
+    found = list(batches(data))
+    assert said["batches"] == len(found)
+    assert said["records"] == sum(b[4] for b in found)
+    assert len(said["snapshots"]) == (2 if kind == "snapshots" else 0)
+    code, out, _ = leat("verify", data)
+    assert code == 0 and "whole: there is no damage" in out
+    assert fingerprint(data) == before
+
+
+def places(rng, data, name):
+    """Offsets in a file that hold something, of every part of it."""
+    used = last_used(os.path.join(data, name))
+    yield from (0, 9, 17, 30, 45, HEADER, HEADER + 5, HEADER + 40, used - 1, used - 30)
+    for _ in range(4):
+        yield rng.randrange(HEADER, used)
+
+
+def test_each_flip_is_named(copy):
+    rng = random.Random("flips")
+    data = copy("snapshots")
+    for name in sorted(f for f in os.listdir(data) if f.endswith((".log", ".snap"))):
+        if last_used(os.path.join(data, name)) <= HEADER:
+            continue  # prepared, not in use
+        for at in places(rng, data, name):
+            bit = rng.randrange(8)
+            flip(data, name, at, bit)
+            said, damages = verify(data)
+            assert any(covers(f, name, at) for f in said["findings"]), (name, at, bit, said["findings"])
+            assert all(f["file"] == name for f in said["findings"]), (name, at, bit, said["findings"])
+            # The very last batch may pass for a torn write when no marker or snapshot follows.
+            if name.endswith(".snap") or at < HEADER or at < last_used(os.path.join(data, name)) - 100:
+                assert damages, (name, at, bit, said["findings"])
+            flip(data, name, at, bit)
+    assert not verify(data)[0]["findings"]
+
+
+def test_all_of_many_damages(copy):
+    """In every file at once, two in each, far apart: all are named."""
+    data = copy("snapshots")
+    harmed = []
+    for name in sorted(f for f in os.listdir(data) if f.endswith((".log", ".snap"))):
+        used = last_used(os.path.join(data, name))
+        if used > HEADER:
+            harmed += [(name, HEADER + 100), (name, used // 2)]
+    assert len(harmed) >= 6
+    for name, at in harmed:
+        flip(data, name, at)
+    damages = verify(data)[1]
+    for name, at in harmed:
+        assert any(covers(f, name, at) for f in damages), (name, at, damages)
+    code, out, _ = leat("verify", data)
+    assert code == 1
+    for name, at in harmed:
+        assert name in out
+
+
+def test_files_cut_and_gone(copy):
+    for what in ("cut", "gone"):
+        data = copy("stopped")
+        names = sorted(b[0] for b in batches(data))
+        first = os.path.join(data, names[0])
+        if what == "cut":
+            os.truncate(first, os.path.getsize(first) // 2)
+        else:
+            os.unlink(first)
+        damages = verify(data)[1]
+        assert damages, what
+        if what == "cut":
+            assert any(f["file"] == names[0] for f in damages)
+
+
+@pytest.mark.parametrize("kind", ["killed", "stopped", "snapshots"])
+def test_salvaged_and_started(copy, make_leat, torture, kind):
+    """Whatever is flipped: what comes before is there; all is, where a snapshot is newer."""
+    rng = random.Random(kind)
+    outcomes = []
+    for n in range(60 if torture else 7):
+        data = copy(kind)
+        name = rng.choice([f for f in sorted(os.listdir(data)) if f.endswith((".log", ".snap"))
+                           and last_used(os.path.join(data, f)) > HEADER])
+        at = rng.randrange(last_used(os.path.join(data, name)))
+        if n == 0:
+            name, at = [b[:2] for b in batches(data)][20]
+        before, position = writes_before(data, name, at)
+        flip(data, name, at, rng.randrange(8))
+        harmed = fingerprint(data)
+        server = make_leat()
+        code, out, err = leat("salvage", data, server.data)
+        assert fingerprint(data) == harmed
+        if before == 0 and kind != "snapshots":  # nothing comes before the first
+            assert code == 2 and "nothing can be saved" in err and not os.path.exists(server.data)
+            continue
+        assert code in (0, 1), (name, at, out, err)
+        said = verify(server.data)[0]
+        assert not said["findings"], said
+        server.start("--sync", "always", env=SETTINGS)
+        there = wholly_written(Connection(server.port))
+        expected = WRITES
+        if position is not None and position >= newest_snapshot(data):
+            expected = before
+        assert there == expected, (name, at, position, out)
+        if there == WRITES:
+            assert "nothing is lost" in out, out
+        else:
+            assert name in out and "lost: what was written from there" in out, out
+        # It goes on from there, and comes back once more.
+        conn = Connection(server.port)
+        assert conn.call("SET", "after", n)[0] == b"+"
+        server.kill()
+        server.start("--sync", "always", env=SETTINGS)
+        assert texts(Connection(server.port).call("GET", "after")) == b"%d" % n
+        outcomes.append(there)
+        server.close()
+    assert len(set(outcomes)) > (0 if kind == "snapshots" else 1)
+
+
+def test_several_damages_salvaged(copy, make_leat):
+    """Both snapshots and the journal behind them: up to the first damage from the beginning."""
+    data = copy("snapshots")
+    for name in sorted(f for f in os.listdir(data) if f.endswith(".snap")):
+        flip(data, name, HEADER + 200)
+    found = [b for b in batches(data) if b[4] > 0]
+    flip(data, found[40][0], found[40][1] + 70)
+    flip(data, found[60][0], found[60][1] + 70)
+    server = make_leat()
+    code, out, _ = leat("salvage", data, server.data)
+    assert code == 1
+    assert len(re.findall(r"journal-\d+\.log", out)) >= 2 and len(re.findall(r"snapshot-\d+\.snap", out)) >= 2
+    server.start(env=SETTINGS)
+    assert wholly_written(Connection(server.port)) == 40
+
+
+def test_refusals(copy, make_leat, tmp_path):
+    data = copy("snapshots")
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "something").write_text("of mine")
+    cases = [
+        (["verify"], "which DIR"), (["verify", str(tmp_path / "nowhere")], "nowhere"),
+        (["verify", str(full)], "holds no journal"), (["verify", data, data], "one DIR"),
+        (["salvage", data], "which OUT"), (["salvage", data, str(full)], "is not empty"),
+        (["salvage", data, data], "not to be touched"), (["salvage", data, data + "/a/b"], "not to be touched"),
+        (["salvage", str(full), str(tmp_path / "out")], "holds no journal"),
+        (["verify", "--nonsense", data], "nonsense"),
+    ]
+    before = fingerprint(data)
+    for args, words in cases:
+        code, out, err = leat(*args)
+        assert code == 2 and words in err, (args, code, out, err)
+        assert out == ""
+    assert fingerprint(data) == before and os.listdir(str(full)) == ["something"]
+    for name in ("verify", "salvage"):
+        code, out, _ = leat(name, "--help")
+        assert code == 0 and "Examples:" in out and "Exit status" in out
+
+
+def test_not_beside_a_server(make_leat, tmp_path):
+    server = make_leat().start()
+    Connection(server.port).call("SET", "a", "b")
+    for args in (["verify", server.data], ["salvage", server.data, str(tmp_path / "out")]):
+        code, _, err = leat(*args)
+        assert code == 2 and "process %d" % server.process.pid in err and "stop" in err
+    assert not os.path.exists(str(tmp_path / "out"))
+    assert server.stop() == 0
+    assert leat("verify", server.data)[0] == 0
+
+
+def test_a_bar_on_a_terminal(copy):
+    """Only there, and wiped at the end."""
+    data = copy("stopped")
+    name = next(b[0] for b in batches(data))
+    with open(os.path.join(data, name.replace("000001", "999999")), "wb") as f:
+        f.truncate(2 << 30)  # a hole: there is something to read for a while
+    master, slave = pty.openpty()
+    process = subprocess.Popen([leat_binary(), "verify", data], stdout=subprocess.PIPE, stderr=slave)
+    os.close(slave)
+    shown = b""
+    while process.poll() is None or select.select([master], [], [], 0.1)[0]:
+        try:
+            shown += os.read(master, 65536) if select.select([master], [], [], 0.1)[0] else b""
+        except OSError:  # the other end is closed
+            break
+    os.close(master)
+    assert re.search(rb"\rverify \[#*\.*\] +\d+ %  [\d.]+ [MG]B of 2\.0 GB", shown), shown
+    assert shown.endswith(b"\r\x1b[K")
+    assert b"\r" not in process.stdout.read()
+
+
+def test_the_start_names_the_remedy(copy, make_leat):
+    data = copy("stopped")
+    name, offset = [b[:2] for b in batches(data)][10]
+    flip(data, name, offset + 20)
+    server = make_leat()
+    shutil.copytree(data, server.data)
+    with pytest.raises(RuntimeError):
+        server.start()
+    assert "leat verify" in server.log() and "leat salvage" in server.log()
