@@ -20,6 +20,9 @@ int cmd_add(int argc, char **argv);
 int cmd_read(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_salvage(int argc, char **argv);
+int cmd_streams(int argc, char **argv);
+int cmd_groups(int argc, char **argv);
+int cmd_lag(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
 /* The subcommands, ended by a NULL name. */

@@ -1,5 +1,6 @@
 """The commands for streams, each against redis-server and, once it has streams, leat."""
 
+import json
 import subprocess
 import time
 
@@ -284,3 +285,123 @@ def test_group_survives_a_broken_connection(cli):
     assert running.wait_lines(2) == ["1-0 n=0", "2-0 n=0"]
     assert running.stop() == 0
     assert texts(cli.call("XPENDING", "s", "g"))[0] == 0
+
+
+# ---- streams, groups, lag ----
+
+def rows(lines):
+    """A piped table of words without spaces, as a list of dicts."""
+    names = lines[0].split(" ")
+    for line in lines[1:]:
+        assert len(line.split(" ")) == len(names), line
+    return [dict(zip(names, line.split(" "))) for line in lines[1:]]
+
+
+def test_streams(cli):
+    add(cli, "orders:b", "1795281361250-0", "1795281361251-0")
+    add(cli, "orders:a", "5-1")
+    cli.call("SET", "orders:c", "no stream")
+    cli.call("XGROUP", "CREATE", "orders:a", "g", "0")
+    cli.call("XGROUP", "CREATE", "zero", "g", "0", "MKSTREAM")
+    table = rows(cli.lines("streams"))
+    assert [r["STREAM"] for r in table] == ["orders:a", "orders:b", "zero"]
+    assert [r["LENGTH"] for r in table] == ["1", "2", "0"]
+    assert [r["GROUPS"] for r in table] == ["1", "0", "1"]
+    assert [r["FIRST"] for r in table] == ["5-1", "1795281361250-0", "-"]
+    assert table[1]["FIRST-TIME"] == "2026-11-21T17:16:01.250Z"
+    assert table[1]["LAST"] == "1795281361251-0" and table[2]["LAST"] == "-"
+    assert all(r["MEMORY"] == "-" or int(r["MEMORY"]) > 0 for r in table)
+    told = cli.json("streams", "orders:*")
+    assert [t["stream"] for t in told] == ["orders:a", "orders:b"]
+    assert told[1]["last_time"] == "2026-11-21T17:16:01.251Z" and told[1]["length"] == 2
+    assert "nope*" in cli.run("streams", "nope*", status=1).stderr
+
+
+def test_streams_of_an_empty_server(cli):
+    done = cli.run("streams")
+    assert done.stdout == "" and "leat add" in done.stderr
+
+
+def test_many_streams(cli):
+    for n in range(300):
+        add(cli, "s%03d" % n, "1-%d" % (n + 1))
+    told = cli.json("streams")
+    assert [(t["stream"], t["last_id"]) for t in told] == [("s%03d" % n, "1-%d" % (n + 1)) for n in range(300)]
+
+
+def test_names_stay_one_word(cli):
+    cli.call("XADD", b"two words\x1b[2J\xff", "1-0", "a", "b")
+    assert '"two words\\x1b[2J\\xff" 1 1-0' in cli.run("streams").stdout
+    assert cli.json("streams")[0]["stream"] == "two words\x1b[2J\ufffd"
+
+
+def test_groups(cli):
+    add(cli, "s", "1-0", "2-0", "3-0")
+    cli.call("XGROUP", "CREATE", "s", "idle", "0")
+    cli.run("read", "s", "-g", "busy", "-c", "one", "--create", "--count", "2", "--no-ack")
+    table = rows(cli.lines("groups", "s"))
+    assert [(r["GROUP"], r["CONSUMERS"], r["PENDING"], r["LAST"], r["READ"], r["LAG"]) for r in table] == [
+        ("busy", "1", "2", "2-0", "2", "1"), ("idle", "0", "0", "-", table[1]["READ"], "3")]
+    [told] = cli.json("groups", "s", "--consumers")
+    assert (told["group"], told["consumer"], told["pending"]) == ("busy", "one", 2)
+    assert 0 <= told["idle_ms"] < 60000
+    assert cli.json("groups", "s")[0]["lag"] == 1
+    assert "leat streams" in cli.run("groups", "none", status=1).stderr
+    cli.call("XGROUP", "DESTROY", "s", "idle"), cli.call("XGROUP", "DESTROY", "s", "busy")
+    done = cli.run("groups", "s")
+    assert done.stdout == "" and "--create" in done.stderr
+
+
+def test_lag(cli):
+    now = int(time.time() * 1000)
+    add(cli, "s", "%d-0" % (now - 3600_000), "%d-1" % now, "%d-2" % now)
+    add(cli, "t", "1-0")
+    cli.run("read", "s", "-g", "g", "-c", "one", "--create", "--count", "2", "--no-ack")
+    table = rows(cli.lines("lag"))
+    assert [(r["STREAM"], r["GROUP"], r["LENGTH"], r["CONSUMERS"], r["PENDING"], r["LAG"]) for r in table] == [
+        ("s", "g", "3", "1", "2", "1"), ("t", "-", "1", "-", "-", "-")]
+    assert table[0]["OLDEST-PENDING"] == "1h00m"
+    [told] = cli.json("lag", "s")
+    assert told["oldest_pending_id"] == "%d-0" % (now - 3600_000)
+    assert 3600_000 <= told["oldest_pending_age_ms"] < 3660_000
+    assert 0 <= told["oldest_pending_idle_ms"] < 60_000
+    done = cli.run("lag", "none", status=1)
+    assert "none" in done.stderr and "leat streams" in done.stderr
+
+
+def test_lag_of_ids_that_are_no_times(cli):
+    add(cli, "s", "1-0")
+    cli.run("read", "s", "-g", "g", "-c", "one", "--create", "--no-ack")
+    [told] = cli.json("lag")
+    assert told["oldest_pending_age_ms"] == told["oldest_pending_idle_ms"] < 60_000
+
+
+def test_lag_watch(cli):
+    add(cli, "s", "1-0")
+    cli.call("XGROUP", "CREATE", "s", "g", "0")
+    running = cli.start("lag", "s", "--watch", "0.2", "--json")
+    running.wait_lines(2)
+    cli.run("add", "s", "-q", stdin='{"a":1}\n' * 500)
+    running.wait_for('"lag":501')
+    cli.run("read", "s", "-g", "g", "-c", "c", "--count", "100")  # before, Redis does not know what was read
+    running.wait_for('"lag":401')
+    cli.run("read", "s", "-g", "g", "-c", "c")
+    running.wait_for('"lag":0')
+    assert running.stop() == 0 and running.err() == ""
+    told = [json.loads(line) for line in running.out().splitlines()]
+    assert told[0]["in_per_second"] is None
+    assert max(t["in_per_second"] for t in told[1:]) > 10
+    assert max(t["read_per_second"] or 0 for t in told[1:]) > 10
+    assert told[-1]["length"] == 501
+
+
+def test_lag_watch_in_plain_and_after_a_broken_connection(cli):
+    add(cli, "s", "1-0")
+    running = cli.start("lag", "--watch=0.2")
+    running.wait_for("IN/S READ/S")
+    cut(cli)
+    running.wait_for("connected again", where=running.err)
+    seen = running.out().count("IN/S")
+    running.wait_lines((seen + 2) * 3)
+    assert running.stop() == 0
+    cli.run("lag", "s", "--watch=soon", status=2)

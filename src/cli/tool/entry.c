@@ -27,6 +27,13 @@ void entry_put_json_id(struct json_out *j, const char *id_name, const char *time
     buf_fini(&time);
 }
 
+void entry_put_json_int(struct json_out *j, const char *name, int64_t n)
+{
+    json_out_key(j, name);
+    if (n < 0) json_out_null(j);
+    else json_out_int(j, n);
+}
+
 static void put_json(struct buf *out, struct bytes stream, struct bytes id,
                      const struct leat_reply *fields)
 {

@@ -21,5 +21,7 @@ bool entry_put(struct buf *out, const struct entry_style *style, struct bytes st
  * null. `id_name` and `time_name` are the keys. */
 void entry_put_json_id(struct json_out *j, const char *id_name, const char *time_name,
                        struct bytes id);
+/* A number that may be unknown: -1 is null. */
+void entry_put_json_int(struct json_out *j, const char *name, int64_t n);
 
 #endif

@@ -30,6 +30,7 @@ static const struct remedy of_replies[] = {
     {"equal or smaller than the target stream top item", false,
      "ids only grow: leave --id out, or give a larger one (`leat streams` shows the last)"},
     {"must be greater than 0-0", false, "the smallest id is 0-1"},
+    {"no such key", false, "`leat streams` lists the streams; `leat add` makes one"},
     {"Invalid stream ID", false, "an id is written like 1795281361250-0"},
     {NULL, false, NULL},
 };
