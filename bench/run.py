@@ -32,7 +32,7 @@ from bench.support.rows import summary  # noqa: E402
 
 # In the order in which they run: what needs a calm disk first.
 TABLES = ["commands", "durable", "beside", "raw_log", "start", "snapshot", "lists", "streams", "catch_up", "groups",
-          "large", "blocked"]
+          "large", "blocked", "fan_out", "fan_out_mixed", "fan_out_durable", "idle"]
 
 
 def tables(names):
@@ -99,6 +99,9 @@ def parse():
 
 
 def stop(*_):
+    """Once: what a second one would do is break off the cleaning up."""
+    for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -110,7 +113,8 @@ def main():
             print("%-16s %s" % (table.NAME, table.TITLE))
         return 0
     os.environ.setdefault("LEAT_BIN", os.path.join(TOP, "build", "leat"))
-    signal.signal(signal.SIGTERM, stop)
+    for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
+        signal.signal(number, stop)
     bench = Bench(options.quick, options.rounds, options.seconds, options.both)
     folder = working_folder(options.dir)
     try:

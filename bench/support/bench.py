@@ -48,7 +48,7 @@ class Bench:
     def leat(self, sync="always", options=(), env=None):
         """A running leat; closed and its folder removed at the end of the `with`."""
         if self.both:
-            return self.redis("always" if sync == "always" else None, env=env)
+            return self.redis("always" if sync == "always" else None, options, env)
         return self._open(LeatServer(sync, options, env))
 
     def redis(self, keep=None, options=(), env=None):
