@@ -15,7 +15,7 @@
 static struct key *add_key(struct keyspace *ks, int db, struct bytes name, uint64_t hash)
 {
     struct key *k = keyspace_add(ks, db, name, hash, KEY_STREAM, ENC_STREAM);
-    stream_init(k, keyspace_store(ks));
+    stream_init(k, keyspace_streams(ks));
     return k;
 }
 
@@ -64,28 +64,35 @@ static void put_runs(struct buf *items, const struct stream_id *ids, size_t n)
     }
 }
 
-void change_stream_delete(struct call *c, struct key *k, const struct stream_id *ids, size_t n)
+static void delete_entries(struct call *c, struct key *k, const struct stream_id *ids, size_t n,
+                           struct stream_id max_deleted_id)
 {
     struct stream *s = stream_of(k);
-    struct stream_id max = s->max_deleted_id;
-    for (size_t i = 0; i < n; i++) {
-        if (stream_id_cmp(ids[i], max) > 0) max = ids[i];
-        must(stream_delete(s, ids[i]) == 1);
-    }
-    s->max_deleted_id = max;
+    for (size_t i = 0; i < n; i++) must(stream_delete(s, ids[i]) == 1);
+    s->max_deleted_id = max_deleted_id;
     struct buf *items = effects_new_record(c->fx, REC_STREAM_DELETE, c->db, key_name(k));
-    put_id(items, max);
+    put_id(items, max_deleted_id);
     put_runs(items, ids, n);
     call_changed(c, c->db, key_name(k));
 }
 
-uint64_t change_stream_trim(struct call *c, struct key *k, struct stream_id keep_from)
+void change_stream_delete(struct call *c, struct key *k, const struct stream_id *ids, size_t n)
 {
+    struct stream_id max = stream_of(k)->max_deleted_id;
+    for (size_t i = 0; i < n; i++)
+        if (stream_id_cmp(ids[i], max) > 0) max = ids[i];
+    delete_entries(c, k, ids, n, max);
+}
+
+void change_stream_trim(struct call *c, struct key *k, struct stream_id keep_from, uint64_t gone)
+{
+    static const struct stream_id greatest = STREAM_ID_MAX; /* no id tells that it goes too */
+    struct stream *s = stream_of(k);
     put_id(effects_new_record(c->fx, REC_STREAM_TRIM, c->db, key_name(k)), keep_from);
     call_changed(c, c->db, key_name(k));
-    int64_t gone = stream_trim_to(stream_of(k), keep_from);
-    must(gone >= 0);
-    return (uint64_t)gone;
+    int64_t removed = stream_trim_to(s, keep_from);
+    must(removed >= 0 && (uint64_t)removed <= gone);
+    if ((uint64_t)removed < gone) delete_entries(c, k, &greatest, 1, s->max_deleted_id);
 }
 
 static void set(struct stream *s, struct stream_id last_id, uint64_t entries_added,

@@ -12,8 +12,8 @@ struct key *change_stream_add(struct call *c, struct key *k, struct bytes name, 
                               const struct bytes *fields, size_t n);
 /* Deletes entries that are all there, each named once; n > 0. */
 void change_stream_delete(struct call *c, struct key *k, const struct stream_id *ids, size_t n);
-/* Removes all entries with smaller ids; how many there were. */
-uint64_t change_stream_trim(struct call *c, struct key *k, struct stream_id keep_from);
+/* As stream_trim_plan() has it: removes all entries with smaller ids, `gone` > 0 of them. */
+void change_stream_trim(struct call *c, struct key *k, struct stream_id keep_from, uint64_t gone);
 /* The figures that XSETID sets; a key that is NULL is created under `name`, without entries. */
 struct key *change_stream_set(struct call *c, struct key *k, struct bytes name,
                               struct stream_id last_id, uint64_t entries_added,

@@ -103,8 +103,9 @@ static int plan_trim(struct stream *s, const struct stream_trim *t, struct strea
     int result = s == NULL ? 0 : stream_trim_plan(s, &before, ret_keep_from, ret_gone);
     if (result < 0 || !all || *ret_gone < there) return result;
     if (t->limit > 0 && *ret_gone >= t->limit) return 0;
-    *ret_keep_from = id; /* the new one goes too, unless there is no id behind it */
-    if (stream_id_next(ret_keep_from)) ++*ret_gone;
+    *ret_keep_from = id; /* the new one goes too */
+    stream_id_next(ret_keep_from);
+    ++*ret_gone;
     return 0;
 }
 
@@ -127,7 +128,7 @@ static void xadd(struct call *c)
     stream_reply_id(c, id);
     call_event(c, NOTIFY_STREAM, "xadd", c->argv[1]);
     if (gone == 0) return;
-    change_stream_trim(c, k, keep_from);
+    change_stream_trim(c, k, keep_from, gone);
     call_event(c, NOTIFY_STREAM, "xtrim", c->argv[1]);
 }
 
@@ -215,7 +216,7 @@ static void xtrim(struct call *c)
         return;
     resp_int(c->reply, (int64_t)gone);
     if (gone == 0) return;
-    change_stream_trim(c, k, keep_from);
+    change_stream_trim(c, k, keep_from, gone);
     call_event(c, NOTIFY_STREAM, "xtrim", c->argv[1]);
 }
 

@@ -1,5 +1,6 @@
 /* XINFO: what is known of a stream. */
 #include "broker/stream_args.h"
+#include "keys/stream_group.h"
 
 static void field_int(struct call *c, const char *name, uint64_t n)
 {
@@ -60,7 +61,7 @@ static void stream_summary(struct call *c, struct stream *s)
     if (!stream_is_there(c, a) || !stream_is_there(c, b)) return;
     resp_map(c->reply, 15);
     reply_figures(c, s, first.id);
-    field_int(c, "groups", 0);
+    field_int(c, "groups", groups_count(s->groups));
     field_entry(c, "first-entry", &first);
     field_entry(c, "last-entry", &last);
     reply_retention(c, s);

@@ -36,6 +36,11 @@
     X(55, LIST_INSERT, replay_list_insert) /* index (int) of the one it comes before, value     */ \
     X(56, LIST_REMOVE, replay_list_remove) /* how many (int; negative: from the tail), value    */ \
     X(57, LIST_MOVE, replay_list_move)    /* ends (int; 1: from the tail, 2: to the tail), new key */ \
+    X(60, STREAM_ADD, replay_stream_add)  /* id (two ints), (field, value) ...                  */ \
+    X(61, STREAM_DELETE, replay_stream_delete) /* greatest deleted id, runs of ids (varints)    */ \
+    X(62, STREAM_TRIM, replay_stream_trim) /* smallest id that is kept                          */ \
+    X(63, STREAM_SET, replay_stream_set)  /* last id, entries added (int), greatest deleted id  */ \
+    X(64, STREAM_RETENTION, replay_stream_retention) /* age ms, bytes, acknowledged (ints)      */ \
     X(70, GROUP_SET, replay_group_set)    /* group, last id, ordinal (varints)                  */ \
     X(71, GROUP_DESTROY, replay_group_destroy) /* group                                         */ \
     X(72, CONSUMER_SET, replay_consumer_set) /* group, consumer, seen ms, active ms             */ \

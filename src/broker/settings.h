@@ -27,6 +27,7 @@ struct settings {
     int64_t list_max_listpack_size, list_compress_depth;
     int64_t set_max_intset_entries, set_max_listpack_entries, set_max_listpack_value;
     int64_t zset_max_listpack_entries, zset_max_listpack_value;
+    int64_t stream_node_max_bytes, stream_node_max_entries;
     int64_t slowlog_log_slower_than, slowlog_max_len;
     int64_t hz;
     unsigned notify_keyspace_events;

@@ -53,6 +53,9 @@ static bool parse_part(struct bytes text, uint64_t *ret)
 
 bool stream_id_parse(struct bytes text, uint64_t missing_seq, struct stream_id *ret)
 {
+    enum { TEXT_MAX = 127 };
+    if (text.len > TEXT_MAX) return false;
+    if (text.len > 0) text.len = strnlen(text.data, text.len); /* it ends at a zero byte */
     const char *dash = text.len > 0 ? memchr(text.data, '-', text.len) : NULL;
     struct stream_id id = {.seq = missing_seq};
     struct bytes ms = {text.data, dash != NULL ? (size_t)(dash - text.data) : text.len};

@@ -6,6 +6,7 @@ is different on purpose.
 """
 
 import collections
+import re
 
 from support.resp import AGGREGATES
 
@@ -45,6 +46,12 @@ def both_integers(a, b):
         return a[0] == b[0] == b":" and (int(a[1]), int(b[1]))
     except ValueError:
         return False
+
+
+def same_moment(a, b):
+    """Two ids that the clock gave."""
+    ids = [re.fullmatch(rb"([0-9]{13})-0", reply[1] or b"") for reply in (a, b)]
+    return all(ids) and abs(int(ids[0].group(1)) - int(ids[1].group(1))) <= 2000
 
 
 def command_entry(entry):
@@ -102,6 +109,8 @@ def same_meaning(name, args, a, b):
     if name == b"COMMAND" and len(args) > 1 and bytes(args[1]).upper() == b"INFO":
         return isinstance(a[1], list) and isinstance(b[1], list) and (
             [command_entry(e) for e in a[1]] == [command_entry(e) for e in b[1]])
+    if name == b"XADD":
+        return same_moment(a, b)
     if name == b"TIME":
         return shape(a) == shape(b)
     return False

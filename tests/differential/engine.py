@@ -14,7 +14,8 @@ BATCH = 48
 PASSWORD = "secret"  # the one that sequences set
 DEFAULTS = [("hash-max-listpack-entries", "128"), ("hash-max-listpack-value", "64"), ("set-max-intset-entries", "512"),
             ("list-max-listpack-size", "-2"),
-            ("zset-max-listpack-entries", "128"), ("zset-max-listpack-value", "64")]
+            ("zset-max-listpack-entries", "128"), ("zset-max-listpack-value", "64"),
+            ("stream-node-max-entries", "100")]
 TOKEN_SECONDS = 2.0
 SILENCE_SECONDS = 0.15
 

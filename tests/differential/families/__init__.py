@@ -68,9 +68,9 @@ LOOKS = [
 
 def all_sequences():
     from families import (connection, encodings, hashes, introspection, keys, lists, notifications, protocol,
-                          pubsub, sets, strings, transactions, zsets)
+                          pubsub, sets, streams, strings, transactions, zsets)
     found = {}
-    for module in (strings, keys, hashes, lists, sets, zsets, encodings, transactions, connection, pubsub,
+    for module in (strings, keys, hashes, lists, sets, zsets, streams, encodings, transactions, connection, pubsub,
                    notifications, introspection, protocol):
         found.update(module.SEQUENCES)
     return found
