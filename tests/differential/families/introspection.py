@@ -19,6 +19,7 @@ bzmpop bzpopmax bzpopmin zadd zcard zcount zdiff zdiffstore zincrby zinter zinte
 zmscore zpopmax zpopmin zrandmember zrange zrangebylex zrangebyscore zrangestore zrank zrem zremrangebylex
 zremrangebyrank zremrangebyscore zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore zunion zunionstore
 discard exec multi unwatch watch
+xadd xdel xlen xrange xread xrevrange xsetid xtrim
 """.split()
 
 GRAMMAR = strings.GRAMMAR + hashes.GRAMMAR + lists.GRAMMAR + sets.GRAMMAR + zsets.GRAMMAR + keys.GRAMMAR
