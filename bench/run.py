@@ -32,7 +32,8 @@ from bench.support.rows import summary  # noqa: E402
 
 # In the order in which they run: what needs a calm disk first.
 TABLES = ["commands", "durable", "beside", "raw_log", "start", "snapshot", "lists", "streams", "catch_up", "groups",
-          "large", "blocked", "fan_out", "fan_out_mixed", "fan_out_durable", "idle"]
+          "large", "blocked", "fan_out", "fan_out_few", "fan_out_mixed",
+          "fan_out_durable", "idle"]
 
 
 def tables(names):

@@ -101,6 +101,9 @@ class Bench:
         sys.stderr.flush()
 
     def row(self, name, unit, ours, theirs=(), **more):
+        """`more`: at_least or at_most, and labels, as Row has them."""
+        if self.both:
+            more = {"labels": ("redis-server", "redis-server")}
         self._print(Row(self.table, name, unit, ours, theirs, **more))
 
     def absent(self, name, what):
