@@ -23,6 +23,9 @@ int cmd_salvage(int argc, char **argv);
 int cmd_streams(int argc, char **argv);
 int cmd_groups(int argc, char **argv);
 int cmd_lag(int argc, char **argv);
+int cmd_pending(int argc, char **argv);
+int cmd_claim(int argc, char **argv);
+int cmd_trim(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
 /* The subcommands, ended by a NULL name. */

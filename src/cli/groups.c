@@ -55,14 +55,6 @@ static struct json_out begin_json(struct groups *g, struct bytes group)
     return j;
 }
 
-static void put_span(struct groups *g, int64_t ms)
-{
-    struct buf *cell = table_begin(&g->table);
-    if (ms >= 0 && g->tool.terminal) when_put_span(cell, ms);
-    else if (ms >= 0) buf_printf(cell, "%lldms", (long long)ms);
-    table_end(&g->table);
-}
-
 static void put_group(struct groups *g, const struct leat_reply *info)
 {
     struct bytes name = tool_text(leat_reply_get(info, "name"));
@@ -108,8 +100,8 @@ static void put_consumer(struct groups *g, struct bytes group, const struct leat
     table_word(&g->table, group);
     table_word(&g->table, name);
     inspect_put_int(&g->table, pending);
-    put_span(g, idle);
-    put_span(g, inactive);
+    inspect_put_span(&g->tool, &g->table, idle);
+    inspect_put_span(&g->tool, &g->table, inactive);
 }
 
 static void put_consumers(struct groups *g, struct bytes group)

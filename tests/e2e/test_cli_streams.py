@@ -405,3 +405,133 @@ def test_lag_watch_in_plain_and_after_a_broken_connection(cli):
     running.wait_lines((seen + 2) * 3)
     assert running.stop() == 0
     cli.run("lag", "s", "--watch=soon", status=2)
+
+
+# ---- pending, claim, trim ----
+
+@pytest.fixture
+def held(cli):
+    """1-0 to 6-0 in `s`; of group `g`, one holds 1 to 3 and two 4 and 5."""
+    add(cli, "s", *["%d-0" % n for n in range(1, 7)])
+    cli.call("XGROUP", "CREATE", "s", "g", "0")
+    cli.call("XREADGROUP", "GROUP", "g", "one", "COUNT", "3", "STREAMS", "s", ">")
+    cli.call("XREADGROUP", "GROUP", "g", "two", "COUNT", "2", "STREAMS", "s", ">")
+    return cli
+
+
+def holders(cli):
+    return {e[0].decode(): e[1].decode() for e in texts(cli.call("XPENDING", "s", "g", "-", "+", "100"))}
+
+
+def age(cli, ms, *ids):
+    """As if they had been given so long ago."""
+    for id_ in ids:
+        cli.call("XCLAIM", "s", "g", holders(cli)[id_], "0", id_, "IDLE", ms, "JUSTID")
+
+
+def test_pending_summary(held):
+    assert rows(held.lines("pending", "s", "g")) == [
+        {"CONSUMER": "one", "PENDING": "3"}, {"CONSUMER": "two", "PENDING": "2"}]
+    assert held.json("pending", "s", "g") == [
+        {"stream": "s", "group": "g", "pending": 5, "first_id": "1-0", "last_id": "5-0",
+         "consumers": {"one": 3, "two": 2}}]
+    age(held, 600_000, "2-0", "5-0")
+    [told] = held.json("pending", "s", "g", "--idle", "5m")
+    assert (told["pending"], told["first_id"], told["consumers"]) == (2, "2-0", {"one": 1, "two": 1})
+    assert held.json("pending", "s", "g", "--consumer", "two")[0]["consumers"] == {"two": 2}
+
+
+def test_pending_long(held):
+    age(held, 600_000, "2-0", "5-0")
+    table = rows(held.lines("pending", "s", "g", "--long"))
+    assert [(r["ID"], r["CONSUMER"], r["DELIVERIES"]) for r in table] == [
+        ("1-0", "one", "1"), ("2-0", "one", "1"), ("3-0", "one", "1"), ("4-0", "two", "1"), ("5-0", "two", "1")]
+    told = held.json("pending", "s", "g", "-l", "--idle", "5m")
+    assert [t["id"] for t in told] == ["2-0", "5-0"] and told[0]["idle_ms"] >= 600_000
+    assert [t["id"] for t in held.json("pending", "s", "g", "-l", "-c", "one", "--count", "2")] == ["1-0", "2-0"]
+    done = held.run("pending", "s", "g", "-l", "--idle", "1h")
+    assert done.stdout == "" and "nothing" in done.stderr
+
+
+def test_pending_more_than_a_batch(cli):
+    cli.run("add", "s", "-q", stdin='{"a":1}\n' * 1200)
+    cli.run("read", "s", "-g", "g", "-c", "c", "--create", "--no-ack")
+    assert len(cli.json("pending", "s", "g", "--long")) == 1200
+    assert len(cli.json("pending", "s", "g", "--long", "--count", "501")) == 501
+    assert cli.json("pending", "s", "g", "--consumer", "c")[0]["pending"] == 1200
+    assert len(cli.lines("claim", "s", "g", "d", "--idle", "0s", "--from-consumer", "c", "--ids-only")) == 1200
+    assert len(cli.lines("claim", "s", "g", "e", "--idle", "0s", "--count", "150")) == 150
+    assert cli.json("pending", "s", "g")[0]["consumers"] == {"d": 1050, "e": 150}
+
+
+def test_pending_of_no_group(cli):
+    add(cli, "s", "1-0")
+    done = cli.run("pending", "s", "g", status=1)
+    assert "NOGROUP" in done.stderr and "leat groups" in done.stderr
+    cli.run("pending", "s", status=2)
+
+
+def test_claim_what_is_idle(held):
+    age(held, 600_000, "2-0", "5-0")
+    assert [t["id"] for t in held.json("claim", "s", "g", "three", "--idle", "5m", "--dry-run")] == ["2-0", "5-0"]
+    assert holders(held)["2-0"] == "one"
+    assert held.lines("claim", "s", "g", "three", "--idle", "5m") == ["2-0 n=1", "5-0 n=4"]
+    assert holders(held) == {"1-0": "one", "2-0": "three", "3-0": "one", "4-0": "two", "5-0": "three"}
+    done = held.run("claim", "s", "g", "three", "--idle", "5m", status=1)
+    assert "leat pending" in done.stderr
+
+
+def test_claim_from_one_consumer(held):
+    claimed = held.json("claim", "s", "g", "three", "--idle", "0s", "--from-consumer", "one", "--count", "2")
+    assert [(t["id"], t["fields"]) for t in claimed] == [("1-0", {"n": "0"}), ("2-0", {"n": "1"})]
+    assert holders(held) == {"1-0": "three", "2-0": "three", "3-0": "one", "4-0": "two", "5-0": "two"}
+    # Then it reads them as what it was given before.
+    assert column(held.lines("read", "s", "-g", "g", "-c", "three", "--pending", "--count", "2"), 0) == ["1-0", "2-0"]
+
+
+def test_claim_ids(held):
+    assert held.lines("claim", "s", "g", "three", "--idle", "0s", "4-0", "1-0", "--ids-only") == ["4-0", "1-0"]
+    deliveries = {t["id"]: t["deliveries"] for t in held.json("pending", "s", "g", "--long")}
+    assert set(deliveries.values()) == {1}
+    held.lines("claim", "s", "g", "two", "--idle", "0s", "4-0")
+    assert {t["id"]: t["deliveries"] for t in held.json("pending", "s", "g", "-l")}["4-0"] == 2
+    held.run("claim", "s", "g", "three", "--idle", "1h", "4-0", status=1)
+    held.run("claim", "s", "g", "three", "--idle", "0s", "6-0", status=1)
+
+
+def test_claim_tells_what_is_gone(held):
+    held.call("XDEL", "s", "2-0")
+    done = held.run("claim", "s", "g", "three", "--idle", "0s", "--ids-only")
+    assert done.stdout.split() == ["1-0", "3-0", "4-0", "5-0"]
+    assert "1 more" in done.stderr and "deleted" in done.stderr
+    assert "2-0" not in holders(held)
+
+
+@pytest.mark.parametrize("words", [
+    ["claim", "s", "g", "c"], ["claim", "s", "g", "--idle", "1s"], ["claim", "s", "g", "c", "--idle", "1s", "x"],
+    ["claim", "s", "g", "c", "--idle", "1s", "1-0", "--dry-run"], ["trim", "s"], ["trim", "--maxlen", "1"],
+    ["trim", "s", "--maxlen", "1", "--minid", "1"], ["trim", "s", "--maxlen", "-1"],
+    ["trim", "s", "--older-than", "7"], ["pending", "s", "g", "--idle", "soon"], ["groups"], ["groups", "a", "b"],
+    ["streams", "a", "b"],
+])
+def test_more_wrong_usage(cli, words):
+    done = cli.run(*words, status=2)
+    assert done.stderr and not done.stdout
+
+
+def test_trim(cli):
+    add(cli, "s", "1-0", "2-0", "3-0", "4-0")
+    assert cli.lines("trim", "s", "--maxlen", "3") == ["1 removed, 3 left"]
+    assert cli.json("trim", "s", "--minid", "4") == [{"stream": "s", "removed": 2, "length": 1}]
+    now = int(time.time() * 1000)
+    add(cli, "s", "%d-0" % (now - 7200_000), "%d-0" % now)
+    assert cli.lines("trim", "s", "--older-than", "1h") == ["2 removed, 1 left"]
+    assert cli.lines("trim", "s", "--minid", "1h-ago") == ["0 removed, 1 left"]
+    assert "leat streams" in cli.run("trim", "none", "--maxlen", "1", status=1).stderr
+    cli.run("trim", "s", "--minid", "whenever", status=2)
+
+
+def test_trim_where_it_is_cheap(cli):
+    cli.run("add", "s", "-q", stdin='{"a":1}\n' * 1000)
+    cli.run("trim", "s", "--maxlen", "10", "--approximate")
+    assert 10 <= int(cli.call("XLEN", "s")[1]) < 1000

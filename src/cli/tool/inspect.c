@@ -96,3 +96,11 @@ void inspect_put_time(const struct tool *t, struct table *table, bool known, str
     }
     table_end(table);
 }
+
+void inspect_put_span(const struct tool *t, struct table *table, int64_t ms)
+{
+    struct buf *cell = table_begin(table);
+    if (ms >= 0 && t->terminal) when_put_span(cell, ms);
+    else if (ms >= 0) buf_printf(cell, "%lldms", (long long)ms);
+    table_end(table);
+}

@@ -28,5 +28,7 @@ void inspect_put_int(struct table *table, int64_t n);
 void inspect_put_id(struct table *table, bool known, struct stream_id id);
 void inspect_put_time(const struct tool *t, struct table *table, bool known, struct stream_id id,
                       int64_t now_ms);
+/* A span that may be unknown (-1): 3m20s in a terminal, 200123ms elsewhere. */
+void inspect_put_span(const struct tool *t, struct table *table, int64_t ms);
 
 #endif
