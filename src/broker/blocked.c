@@ -6,7 +6,9 @@
  *
  * A key is signalled by whatever changed it (broker_drain); waiters are served between commands,
  * never inside one. A served command may signal further keys: serving goes on until none is left.
- * Who waits for no key waits for the journal (WAITAOF) and is looked at when more of it is synced.
+ * Who waits for no key waits for the journal (WAITAOF) and is looked at when more of it is synced;
+ * or for entries of a stream that have to be read from disk. A session that waits for a key may wait
+ * for such entries as well, once it was woken.
  */
 #include "base/hash.h"
 #include "base/mem.h"
@@ -38,6 +40,9 @@ struct blocked {
     uint64_t since;      /* tells equal deadlines apart */
     void (*on_timeout)(struct call *c);
     struct blocked *prev_keyless, *next_keyless;
+    bool loading;       /* waits for entries from disk */
+    uint64_t looked_at; /* r->loads when it was looked at last */
+    struct blocked *prev_loading, *next_loading;
     size_t count; /* 0: it waits for no key */
     struct waiter waiters[];
 };
@@ -48,6 +53,8 @@ struct blocked_registry {
     struct waited_key *signalled, *signalled_last;
     struct blocked *keyless;
     uint64_t synced; /* of the journal, when the keyless were looked at */
+    struct blocked *loading;
+    uint64_t loads; /* finished when those were looked at */
     uint64_t next_since;
 };
 
@@ -135,22 +142,41 @@ static void leave_keyless(struct blocked_registry *r, struct blocked *block)
     if (block->next_keyless != NULL) block->next_keyless->prev_keyless = block->prev_keyless;
 }
 
+/* Or for the journal; else for a load alone. */
+static bool waits_for_key(const struct blocked *block)
+{
+    return block->on_timeout != NULL;
+}
+
+static struct blocked *new_block(struct call *c, size_t keys)
+{
+    struct blocked *block = mem_calloc(sizeof *block + keys * sizeof *block->waiters);
+    block->session = c->session;
+    block->db = c->db;
+    block->since = c->broker->blocked->next_since++;
+    queued_command_init(&block->command, c->cmd, c->top, c->argc, c->argv);
+    return block;
+}
+
+static void park(struct call *c, struct blocked *block)
+{
+    c->session->blocked = block;
+    c->session->flags |= SESSION_BLOCKED;
+    c->broker->blocked_count++;
+}
+
 void call_block(struct call *c, const struct bytes *names, size_t count, enum key_type type,
                 int64_t timeout_ms, void (*on_timeout)(struct call *c))
 {
     struct broker *b = c->broker;
     must(!c->in_exec);
-    if (b->retrying != NULL) { /* woken for nothing: it keeps its place */
+    if (b->retrying != NULL && waits_for_key(b->retrying)) { /* woken for nothing: keeps its place */
         b->still_blocked = true;
         return;
     }
-    struct blocked *block = mem_calloc(sizeof *block + count * sizeof *block->waiters);
-    block->session = c->session;
-    block->db = c->db;
+    struct blocked *block = new_block(c, count);
     block->type = type;
     block->on_timeout = on_timeout;
-    block->since = b->blocked->next_since++;
-    queued_command_init(&block->command, c->cmd, c->top, c->argc, c->argv);
     for (size_t i = 0; i < count; i++) {
         struct waited_key *k = find_key(b, c->db, names[i], true);
         bool twice = k->last != NULL && k->last->block == block;
@@ -161,24 +187,61 @@ void call_block(struct call *c, const struct bytes *names, size_t count, enum ke
         block->deadline_ms = c->now_ms + timeout_ms;
         order_insert(&b->blocked->deadlines, (double)block->deadline_ms, block);
     }
-    c->session->blocked = block;
-    c->session->flags |= SESSION_BLOCKED;
-    b->blocked_count++;
+    park(c, block);
 }
 
-bool blocked_cancel(struct broker *b, struct session *s)
+static void join_loading(struct blocked_registry *r, struct blocked *block)
 {
-    struct blocked *block = s->blocked;
-    if (block == NULL) return false;
+    block->loading = true;
+    block->next_loading = r->loading;
+    if (r->loading != NULL) r->loading->prev_loading = block;
+    r->loading = block;
+}
+
+static void leave_loading(struct blocked_registry *r, struct blocked *block)
+{
+    if (!block->loading) return;
+    block->loading = false;
+    if (block->prev_loading != NULL) block->prev_loading->next_loading = block->next_loading;
+    else r->loading = block->next_loading;
+    if (block->next_loading != NULL) block->next_loading->prev_loading = block->prev_loading;
+    block->prev_loading = block->next_loading = NULL;
+}
+
+void call_await_load(struct call *c)
+{
+    struct broker *b = c->broker;
+    must(!c->in_exec);
+    if (b->retrying != NULL) { /* it waits for a key, or has waited for another load */
+        if (!b->retrying->loading) join_loading(b->blocked, b->retrying);
+        b->retrying->looked_at = b->blocked->loads;
+        b->still_blocked = true;
+        return;
+    }
+    struct blocked *block = new_block(c, 0);
+    join_loading(b->blocked, block);
+    block->looked_at = b->blocked->loads;
+    park(c, block);
+}
+
+static void end_block(struct broker *b, struct blocked *block)
+{
     for (size_t i = 0; i < block->count; i++) leave(b, &block->waiters[i]);
-    if (block->count == 0) leave_keyless(b->blocked, block);
+    if (waits_for_key(block) && block->count == 0) leave_keyless(b->blocked, block);
+    leave_loading(b->blocked, block);
     if (block->deadline_ms != 0)
         order_remove(&b->blocked->deadlines, (double)block->deadline_ms, since_of(block));
     queued_command_fini(&block->command);
     mem_free(block);
+    b->blocked_count--;
+}
+
+bool blocked_cancel(struct broker *b, struct session *s)
+{
+    if (s->blocked == NULL) return false;
+    end_block(b, s->blocked);
     s->blocked = NULL;
     s->flags &= ~(unsigned)SESSION_BLOCKED;
-    b->blocked_count--;
     return true;
 }
 
@@ -227,6 +290,10 @@ static bool serve(struct broker *b, struct blocked *block)
     bool served = !b->still_blocked;
     b->retrying = NULL;
     b->still_blocked = false;
+    if (s->blocked != block) { /* it had waited for a load, and waits for a key now */
+        end_block(b, block);
+        return false;
+    }
     if (served) unblock(b, s);
     return served;
 }
@@ -275,6 +342,26 @@ void blocked_look_at_journal(struct broker *b)
     }
 }
 
+/* The next that has not been looked at since the last load. */
+static struct blocked *next_loading(const struct blocked_registry *r)
+{
+    struct blocked *block = r->loading;
+    while (block != NULL && block->looked_at == r->loads) block = block->next_loading;
+    return block;
+}
+
+void blocked_look_at_loads(struct broker *b)
+{
+    struct blocked_registry *r = b->blocked;
+    struct blocked *block;
+    if (r->loading == NULL || b->streams->loads == r->loads) return;
+    r->loads = b->streams->loads;
+    while ((block = next_loading(r)) != NULL) { /* serving one may end others */
+        block->looked_at = r->loads;
+        serve(b, block);
+    }
+}
+
 /* ---- Ending without being served ---- */
 
 static void end_with(struct broker *b, struct session *s, void (*reply)(struct call *c))
@@ -292,7 +379,7 @@ static void reply_unblocked(struct call *c)
 
 bool blocked_unblock(struct broker *b, struct session *s, bool error)
 {
-    if (s->blocked == NULL) return false;
+    if (s->blocked == NULL || !waits_for_key(s->blocked)) return false;
     end_with(b, s, error ? reply_unblocked : s->blocked->on_timeout);
     return true;
 }

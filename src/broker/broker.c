@@ -1,7 +1,9 @@
 /* Making and ending the broker, and the two ends of a loop turn. */
 #include "broker/broker.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "base/logline.h"
@@ -24,6 +26,26 @@ static int open_journal(struct broker *b, char **ret_error)
     int result = journal_new(&options, &error, &b->journal);
     if (result < 0) *ret_error = mem_strdup(error.text);
     return result;
+}
+
+static int open_chunks(struct broker *b, char **ret_error)
+{
+    struct chunks_options options = {.dir = b->settings.dir,
+                                     .wake_fd = journal_wake_fd(b->journal)};
+    char error[512];
+    int result = chunks_new(&options, &b->chunks);
+    if (result < 0) {
+        snprintf(error, sizeof error,
+                 result == -EPROTONOSUPPORT
+                     ? "%s holds chunk files of a later version of leat than this one can read; "
+                       "start that version"
+                     : "%s: the chunk files in it cannot be looked at: %s",
+                 b->settings.dir, strerror(-result));
+        *ret_error = mem_strdup(error);
+        return result;
+    }
+    b->streams->chunks = b->chunks;
+    return 0;
 }
 
 static struct buf *begin_record(void *journal)
@@ -54,6 +76,9 @@ struct broker *broker_new(const struct broker_options *options, char **ret_error
     make_run_id(b);
     b->loading = true;
     b->ks = keyspace_new();
+    b->streams = keyspace_streams(b->ks);
+    b->streams->memory_max = (uint64_t)b->settings.stream_memory;
+    b->streams->wait = true; /* until all is loaded */
     b->snapshots = snapshots_new();
     b->hub = hub_new();
     b->blocked = blocked_new();
@@ -65,7 +90,7 @@ struct broker *broker_new(const struct broker_options *options, char **ret_error
     watch_init(b);
     broker_stats_init(b);
     effects_init(&b->fx, &b->arena);
-    if (open_journal(b, ret_error) < 0) {
+    if (open_journal(b, ret_error) < 0 || open_chunks(b, ret_error) < 0) {
         broker_free(b);
         return NULL;
     }
@@ -78,6 +103,10 @@ void broker_free(struct broker *b)
     if (b == NULL) return;
     must(b->session_count == 0);
     snapshots_free(b->snapshots); /* looks at the journal */
+    if (b->chunks != NULL) { /* it wakes the loop through the journal */
+        chunks_stop(b->chunks);
+        stream_store_turn(b->streams);
+    }
     journal_close(b->journal);
     slowlog_clear(&b->slowlog);
     broker_stats_fini(b);
@@ -85,6 +114,7 @@ void broker_free(struct broker *b)
     blocked_free(b->blocked);
     hub_free(b->hub);
     keyspace_free(b->ks);
+    chunks_free(b->chunks);
     effects_fini(&b->fx);
     arena_fini(&b->arena);
     mem_free(b->positions);
@@ -135,7 +165,9 @@ void broker_turn_begin(struct broker *b)
     b->now_ms = b->now_us / 1000;
     b->mono_us = b->options.monotonic_us();
     end_pause(b);
+    if (!b->loading) stream_store_turn(b->streams);
     if (b->blocked_count > 0) {
+        blocked_look_at_loads(b);
         blocked_look_at_journal(b);
         blocked_timeouts(b);
     }
@@ -165,6 +197,11 @@ int64_t broker_next_due_ms(const struct broker *b)
     if (b->pause_until_ms != 0 && b->pause_until_ms < due) due = b->pause_until_ms;
     int64_t ms = due <= b->now_ms ? 0 : due - b->now_ms;
     return b->loading ? ms : snapshots_due_ms(b, ms);
+}
+
+bool broker_is_full(const struct broker *b)
+{
+    return journal_is_full(b->journal) || stream_store_is_full(b->streams);
 }
 
 int64_t broker_now_ms(const struct broker *b)

@@ -73,6 +73,9 @@ void broker_background(struct broker *b, bool idle);
 /* Milliseconds until broker_turn_begin has something to do by itself; -1: never. */
 int64_t broker_next_due_ms(const struct broker *b);
 
+/* More waits for the disk than should: stop reading from those who write. */
+bool broker_is_full(const struct broker *b);
+
 /* Unix time of this turn, in ms. */
 int64_t broker_now_ms(const struct broker *b);
 /* For INFO: what the server saw. */

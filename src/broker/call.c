@@ -5,6 +5,8 @@
 #include <errno.h>
 
 #include "base/hash.h"
+#include "base/logline.h"
+#include "base/must.h"
 #include "base/num.h"
 #include "broker/internal.h"
 #include "keys/str.h"
@@ -352,4 +354,12 @@ int replay_swap(struct keyspace *ks, struct record *r)
     if (r->bad || other < 0 || other >= KEYSPACE_DBS) return -EBADMSG;
     keyspace_swap(ks, r->db, (int)other);
     return 0;
+}
+
+void call_error_load(struct call *c, int error)
+{
+    must(error < 0 && error != -EAGAIN);
+    logline(LOG_LEVEL_WARNING, "streams", "%s", stream_store_error(c->broker->streams));
+    resp_error(c->reply, "ERR entries cannot be read from disk: %s",
+               stream_store_error(c->broker->streams));
 }

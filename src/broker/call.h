@@ -130,4 +130,11 @@ void call_noted(struct call *c, int db, struct bytes name);
 void call_block(struct call *c, const struct bytes *names, size_t count, enum key_type type,
                 int64_t timeout_ms, void (*on_timeout)(struct call *c));
 
+/* What a function of keys/stream.h answered: -EAGAIN. Parks the session until more has been read
+ * from disk, then the handler runs again from the start. Nothing may have been replied or changed.
+ * Never inside EXEC: there streams wait for the disk by themselves. */
+void call_await_load(struct call *c);
+/* Another negative answer of theirs: replies what is wrong. */
+void call_error_load(struct call *c, int error);
+
 #endif

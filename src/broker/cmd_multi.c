@@ -107,7 +107,9 @@ static void run_queue(struct call *c, struct queued_command *queue, size_t count
         inner.argv = queue[i].argv;
         inner.db = s->db;
         inner.in_exec = true;
+        c->broker->streams->wait = true; /* nothing may come between two of them */
         broker_run(&inner);
+        c->broker->streams->wait = false;
         call_aim_reply(c);
     }
     c->db = s->db;

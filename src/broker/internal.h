@@ -11,6 +11,8 @@
 #include "broker/load.h"
 #include "broker/slowlog.h"
 #include "broker/snapshot.h"
+#include "keys/stream_store.h"
+#include "log/chunks.h"
 #include "log/journal.h"
 
 /* The Redis whose replies these are: what INFO and HELLO say. */
@@ -26,6 +28,8 @@ struct broker {
     struct broker_options options;
     struct settings settings;
     struct journal *journal;
+    struct chunks *chunks;        /* of the streams */
+    struct stream_store *streams; /* the keyspace's */
     struct keyspace *ks;
     struct hub *hub;
     struct effects fx;
@@ -134,6 +138,8 @@ void blocked_signal_all(struct broker *b); /* any key may have */
 void blocked_serve(struct broker *b);
 /* Runs what waits for no key again when the journal has synced more. */
 void blocked_look_at_journal(struct broker *b);
+/* Runs again what waits for entries that had to be read from disk, when some have come. */
+void blocked_look_at_loads(struct broker *b);
 void blocked_timeouts(struct broker *b);
 int64_t blocked_next_ms(const struct broker *b);
 /* Ends a block without serving it; true when it was blocked. */

@@ -16,6 +16,7 @@ enum {
     AHEAD = 12,        /* records whose place in the tables is fetched in advance */
     TELL_US = 1000000, /* between two lines of progress */
     STOP_EVERY = 1024, /* journal records between two looks at `stop` */
+    STORE_EVERY = 64,  /* and between two turns of the streams' store */
     SNAPSHOTS_MAX = 16,
 };
 
@@ -57,6 +58,7 @@ static int on_block(void *arg, struct bytes records, uint32_t count)
     if (atomic_load(&b->load.stop)) return -ECANCELED;
     for (int i = 0; i < AHEAD && record_next(records.data, records.len, &ahead, &record); i++)
         prefetch(b, record);
+    stream_store_turn(b->streams);
     while (record_next(records.data, records.len, &at, &record)) {
         int r = replay_record_lenient(b->ks, record);
         if (r < 0) return r;
@@ -126,6 +128,7 @@ int load_on_record(void *arg, struct bytes record, uint64_t position)
     struct broker *b = arg;
     struct load *l = &b->load;
     if (++l->journal_records % STOP_EVERY == 0 && atomic_load(&l->stop)) return -ECANCELED;
+    if (l->journal_records % STORE_EVERY == 0) stream_store_turn(b->streams);
     if (position <= l->from.complete) return replay_record_lenient(b->ks, record);
     return replay_record(b->ks, record);
 }
@@ -172,6 +175,7 @@ void broker_loaded(struct broker *b)
     const struct load *l = &b->load;
     size_t keys = 0;
     b->loading = false;
+    b->streams->wait = false;
     b->now_us = b->options.now_us();
     b->now_ms = b->now_us / 1000;
     journal_set_sync(b->journal, (enum journal_sync)b->settings.sync);

@@ -41,6 +41,9 @@
     X(62, STREAM_TRIM, replay_stream_trim) /* smallest id that is kept                          */ \
     X(63, STREAM_SET, replay_stream_set)  /* last id, entries added (int), greatest deleted id  */ \
     X(64, STREAM_RETENTION, replay_stream_retention) /* age ms, bytes, acknowledged (ints)      */ \
+    X(65, STREAM_BLOCK, replay_stream_block) /* a block (docs/format.md) with its bytes             */ \
+    X(66, STREAM_CHUNK, replay_stream_chunk) /* a block whose bytes are in a chunk                  */ \
+    X(67, STREAM_META, replay_stream_meta) /* last id, largest deleted, counts, retention           */ \
     X(70, GROUP_SET, replay_group_set)    /* group, last id, ordinal (varints)                  */ \
     X(71, GROUP_DESTROY, replay_group_destroy) /* group                                         */ \
     X(72, CONSUMER_SET, replay_consumer_set) /* group, consumer, seen ms, active ms             */ \

@@ -256,14 +256,19 @@ static void walk(struct broker *b, struct snapshots *s, int64_t budget_us)
 
 /* ---- Beginning and end ---- */
 
-static uint64_t synced_upto(void *journal)
+static uint64_t synced_upto(void *broker)
 {
-    return journal_synced(journal);
+    return journal_synced(((struct broker *)broker)->journal);
 }
 
-static bool has_failed(void *journal)
+static bool has_failed(void *broker)
 {
-    return journal_failure(journal) != NULL;
+    return journal_failure(((struct broker *)broker)->journal) != NULL;
+}
+
+static int sync_chunks(void *broker)
+{
+    return chunks_sync(((struct broker *)broker)->chunks);
 }
 
 static void note_failure(struct broker *b, struct snapshots *s, const char *error)
@@ -279,7 +284,11 @@ static void note_failure(struct broker *b, struct snapshots *s, const char *erro
 static bool begin(struct broker *b, struct snapshots *s)
 {
     struct snapshot_options o = {
-        .dir = b->settings.dir, .synced = synced_upto, .failed = has_failed, .arg = b->journal};
+        .dir = b->settings.dir, .synced = synced_upto, .failed = has_failed, .arg = b};
+    if (b->chunks != NULL) {
+        o.sync = sync_chunks;
+        chunks_note(b->chunks, journal_head(b->journal));
+    }
     o.header.history = journal_history(b->journal);
     o.header.position = journal_head(b->journal);
     s->requested = false;
@@ -321,7 +330,10 @@ static void note_success(struct broker *b, struct snapshots *s, const struct sna
     metric_add(&made_total, 1);
     metric_set(&size_bytes, (int64_t)r->size);
     metric_set(&time_seconds, b->now_ms / 1000);
-    if (r->older > 0) journal_drop_before(b->journal, r->older);
+    if (r->older > 0) {
+        journal_drop_before(b->journal, r->older);
+        chunks_drop_before(b->chunks, r->older);
+    }
     logline(LOG_LEVEL_NOTICE, "snapshot", "%llu keys, %.1f MB, in %.2f s",
             (unsigned long long)stats->keys_done, (double)r->size / (1 << 20),
             (double)stats->last_ms / 1000);
@@ -341,7 +353,7 @@ static void end(struct broker *b, struct snapshots *s)
     s->later = false;
 }
 
-/* By growth of the journal since the last one. */
+/* By growth of the journal since the last one, or because of what is dead in the chunk files. */
 static bool is_due(struct broker *b, struct snapshots *s)
 {
     enum { LOOK_US = 100000 };
@@ -349,6 +361,11 @@ static bool is_due(struct broker *b, struct snapshots *s)
     if (percent == 0 || b->mono_us - s->looked_us < LOOK_US || b->mono_us < s->retry_us)
         return false;
     s->looked_us = b->mono_us;
+    struct chunks_stats chunks;
+    chunks_stats(b->chunks, &chunks);
+    if (chunks.dead_bytes > (uint64_t)b->settings.snapshot_min_bytes &&
+        chunks.dead_bytes > chunks.live_bytes)
+        return true; /* it takes snapshots to give that space back */
     uint64_t grown = journal_head(b->journal) - s->stats.position;
     return grown >= (uint64_t)b->settings.snapshot_min_bytes &&
            (double)grown >= (double)s->stats.size * (double)percent / 100;

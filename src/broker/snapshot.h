@@ -63,8 +63,10 @@ static inline void snapshots_before_change(struct broker *b, int db, const struc
  * the value is complete; else *cursor is where to go on. Between two calls it may change: what a
  * change names is in the journal. Adding a type is adding its function to the table there. */
 bool snapshot_put_value(struct snapshot_writer *w, int db, const struct key *k, uint64_t *cursor);
-/* The same for the groups of a stream (snapshot_groups.c). *cursor tells only whether it begins;
- * where to go on is kept with the groups. */
+/* The same for a stream (snapshot_stream.c). */
+bool snapshot_put_stream(struct snapshot_writer *w, int db, const struct key *k, uint64_t *cursor);
+/* And for the groups of a stream (snapshot_groups.c). *cursor tells only whether it begins; where
+ * to go on is kept with the groups. */
 bool groups_put(struct snapshot_writer *w, int db, const struct key *k, uint64_t *cursor);
 
 #endif

@@ -178,6 +178,7 @@ bool snapshot_put_value(struct snapshot_writer *w, int db, const struct key *k, 
     case KEY_LIST:
         return put_list(w, db, k);
     case KEY_STREAM:
+        return snapshot_put_stream(w, db, k, cursor);
     case KEY_TYPES:
         break;
     }

@@ -43,6 +43,18 @@ void stream_push_block(struct stream *s, struct block *b)
     s->blocks[s->first + s->count++] = b;
 }
 
+void stream_add_block(struct stream *s, struct block *b)
+{
+    struct block *tail = s->count > 0 ? stream_block(s, s->count - 1) : NULL;
+    if (tail != NULL && !tail->closed) store_close(s->store, s, tail);
+    stream_push_block(s, b);
+    if (!b->closed) store_grown(s->store, s, b, b->wire_len);
+    s->length += b->live;
+    s->wire_bytes += b->live_bytes;
+    s->last_id = b->last;
+    s->next_ordinal = b->ordinal + b->count;
+}
+
 static void forget_block(struct stream *s, struct block *b)
 {
     if (!b->closed) store_forget_tail(s->store, s);

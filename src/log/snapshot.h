@@ -35,6 +35,9 @@ struct snapshot_options {
      * once all is written. NULL: as far as needed. */
     uint64_t (*synced)(void *arg);
     bool (*failed)(void *arg);
+    /* Brings to disk what the records refer to; called there as well, before the snapshot gets its
+     * name. 0 or negative. NULL: they refer to nothing. */
+    int (*sync)(void *arg);
     void *arg;
 };
 

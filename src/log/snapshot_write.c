@@ -232,6 +232,12 @@ static int wait_for_journal(struct snapshot_writer *w)
     return 0;
 }
 
+static int sync_others(struct snapshot_writer *w)
+{
+    int r = w->options.sync != NULL ? w->options.sync(w->options.arg) : 0;
+    return r < 0 ? fail(w, r, "syncing what is referred to from", w->temporary) : 0;
+}
+
 static int give_name(struct snapshot_writer *w)
 {
     int r = w->files->rename(w->files->ctx, w->temporary, w->path);
@@ -264,6 +270,7 @@ static int make(struct snapshot_writer *w)
     if (r == 0) r = write_blocks(w);
     if (r == 0) r = write_end(w);
     w->files->close(w->files->ctx, w->fd);
+    if (r == 0) r = sync_others(w);
     if (r == 0) r = wait_for_journal(w);
     if (r == 0) r = give_name(w);
     if (r < 0) w->files->unlink(w->files->ctx, w->temporary);

@@ -213,7 +213,7 @@ static void on_end(struct conn *c)
 static void on_readable(struct conn *c)
 {
     struct server *s = c->server;
-    if (c->session->last_write > journal_covered(s->journal) && journal_is_full(s->journal)) {
+    if (c->session->last_write > 0 && broker_is_full(s->broker)) {
         hold(c);
         return;
     }

@@ -150,7 +150,7 @@ static void flush_gated(struct server *s)
 
 static void unhold_conns(struct server *s)
 {
-    if (s->held == NULL || journal_is_full(s->journal)) return;
+    if (s->held == NULL || broker_is_full(s->broker)) return;
     while (s->held != NULL) {
         struct conn *c = s->held;
         s->held = c->next_held;

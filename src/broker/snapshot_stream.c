@@ -1,0 +1,233 @@
+/* Streams in snapshots: sealed blocks by reference to their chunks, the rest as they are.
+ *
+ *   STREAM_CHUNK, STREAM_BLOCK ... (by ordinal)   STREAM_META   groups
+ *
+ * Entries that are added while the walk is under way are in the journal. So that replay, which
+ * leaves out what is not behind the stream's last id, adds them all, META must not know more than
+ * the blocks: it is put in the same call as the last of them, the open one. */
+#include <errno.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "broker/records.h"
+#include "broker/snapshot.h"
+#include "keys/stream_priv.h"
+
+enum { PUT_BYTES = 256 << 10 }; /* in one call, or so: copying them takes some ten microseconds */
+
+/* A cursor is 0, an ordinal + 1 to go on from, or this bit and the groups' own. */
+#define IN_GROUPS (UINT64_C(1) << 63)
+
+static void put_id(struct buf *out, struct stream_id id)
+{
+    record_put_int(out, (int64_t)id.ms);
+    record_put_int(out, (int64_t)id.seq);
+}
+
+/* What both kinds of blocks begin with. */
+static void put_block_head(struct buf *out, const struct block *b)
+{
+    struct bytes deleted = {(const char *)b->deleted,
+                            b->deleted != NULL ? block_deleted_bytes(b) : 0};
+    put_id(out, b->first);
+    put_id(out, b->last);
+    record_put_varint(out, b->ordinal);
+    record_put_varint(out, b->count);
+    record_put_varint(out, b->start);
+    record_put_varint(out, b->wire_len);
+    record_put_varint(out, b->live_bytes);
+    record_put_bytes(out, deleted);
+}
+
+static size_t put_block(struct snapshot_writer *w, int db, const struct key *k,
+                        const struct block *b)
+{
+    struct buf *out = snapshot_record(w);
+    size_t start = out->len;
+    record_put_head(out, b->ref.file != 0 ? REC_STREAM_CHUNK : REC_STREAM_BLOCK, db, key_name(k));
+    put_block_head(out, b);
+    if (b->ref.file != 0) {
+        record_put_varint(out, b->ref.file);
+        record_put_varint(out, b->ref.offset);
+        record_put_varint(out, b->ref.length);
+        record_put_varint(out, b->ref.crc);
+    } else {
+        record_put_bytes(
+            out, (struct bytes){(const char *)b->data->offsets, b->data->count * sizeof(uint32_t)});
+        record_put_bytes(out, (struct bytes){b->data->wire, b->data->wire_len});
+    }
+    size_t size = out->len - start;
+    snapshot_record_end(w);
+    return size;
+}
+
+static void put_meta(struct snapshot_writer *w, int db, const struct key *k)
+{
+    const struct stream *s = stream_of(k);
+    struct buf *out = snapshot_record(w);
+    record_put_head(out, REC_STREAM_META, db, key_name(k));
+    put_id(out, s->last_id);
+    put_id(out, s->max_deleted_id);
+    record_put_varint(out, s->entries_added);
+    record_put_varint(out, s->next_ordinal);
+    record_put_int(out, s->retention.age_ms);
+    record_put_varint(out, s->retention.bytes);
+    record_put_varint(out, s->retention.acknowledged);
+    snapshot_record_end(w);
+}
+
+static size_t block_from_ordinal(const struct stream *s, uint64_t ordinal)
+{
+    size_t low = 0, high = s->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (stream_block(s, middle)->ordinal < ordinal) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+/* True when the last block is put, and META. */
+static bool put_blocks(struct snapshot_writer *w, int db, const struct key *k, uint64_t *cursor)
+{
+    struct stream *s = stream_of(k);
+    size_t put = 0;
+    size_t i = *cursor > 0 ? block_from_ordinal(s, *cursor - 1) : 0;
+    for (; i < s->count; i++) {
+        struct block *b = stream_block(s, i);
+        if (put >= PUT_BYTES) {
+            *cursor = b->ordinal + 1;
+            return false;
+        }
+        put += put_block(w, db, k, b);
+        if (b->ref.file != 0) store_tidy(s->store, b);
+    }
+    put_meta(w, db, k);
+    return true;
+}
+
+bool snapshot_put_stream(struct snapshot_writer *w, int db, const struct key *k, uint64_t *cursor)
+{
+    if (!(*cursor & IN_GROUPS)) {
+        if (!put_blocks(w, db, k, cursor)) return false;
+        *cursor = IN_GROUPS;
+    }
+    uint64_t of_groups = *cursor & ~IN_GROUPS;
+    bool whole = groups_put(w, db, k, &of_groups);
+    *cursor = IN_GROUPS | of_groups;
+    return whole;
+}
+
+/* ---- Replay ---- */
+
+static struct stream_id record_id(struct record *r)
+{
+    struct stream_id id;
+    id.ms = (uint64_t)record_int(r);
+    id.seq = (uint64_t)record_int(r);
+    return id;
+}
+
+static struct stream *find_or_add(struct keyspace *ks, const struct record *r)
+{
+    uint64_t hash = hash_bytes(r->key);
+    struct key *k = keyspace_find(ks, r->db, r->key, hash);
+    if (k == NULL) {
+        k = keyspace_add(ks, r->db, r->key, hash, KEY_STREAM, ENC_STREAM);
+        stream_init(k, keyspace_streams(ks));
+    }
+    return k->type == KEY_STREAM ? stream_of(k) : NULL;
+}
+
+/* The block without its bytes; NULL when it makes no sense. */
+static struct block *read_block_head(struct record *r)
+{
+    struct block *b = block_new(0);
+    b->first = record_id(r);
+    b->last = record_id(r);
+    b->ordinal = record_varint(r);
+    uint64_t count = record_varint(r), start = record_varint(r), wire_len = record_varint(r);
+    b->live_bytes = record_varint(r);
+    struct bytes deleted = record_bytes(r);
+    b->count = (uint32_t)count;
+    b->start = (uint32_t)start;
+    b->wire_len = (uint32_t)wire_len;
+    bool good = !r->bad && count > 0 && count <= UINT32_MAX && start <= count &&
+                wire_len <= UINT32_MAX && b->live_bytes <= wire_len &&
+                stream_id_cmp(b->first, b->last) <= 0 &&
+                (deleted.len == 0 || deleted.len == block_deleted_bytes(b));
+    if (good && deleted.len > 0) b->deleted = mem_dup(deleted.data, deleted.len);
+    if (good) b->live = block_live_between(b, 0, b->count);
+    if (good && b->live > 0) return b;
+    block_free(b);
+    return NULL;
+}
+
+static bool read_chunk(struct stream *s, struct record *r, struct block *b)
+{
+    struct chunk_ref ref = {.file = record_varint(r), .offset = record_varint(r)};
+    uint64_t length = record_varint(r), crc = record_varint(r);
+    ref.length = (uint32_t)length;
+    ref.crc = (uint32_t)crc;
+    return !r->bad && length == (uint64_t)b->count * sizeof(uint32_t) + b->wire_len &&
+           store_adopt(s->store, b, &ref);
+}
+
+static bool read_bytes(struct stream *s, struct record *r, struct block *b)
+{
+    struct bytes offsets = record_bytes(r), wire = record_bytes(r);
+    if (r->bad || offsets.len != b->count * sizeof(uint32_t) || wire.len != b->wire_len)
+        return false;
+    b->data = block_data_new(b->wire_len, b->count);
+    memcpy(b->data->offsets, offsets.data, offsets.len);
+    memcpy(b->data->wire, wire.data, wire.len);
+    b->data->wire_len = b->wire_len;
+    b->data->count = b->count;
+    if (!block_data_is_sound(b->data)) {
+        block_data_free(b->data);
+        return false;
+    }
+    return true;
+}
+
+static int replay_block(struct keyspace *ks, struct record *r,
+                        bool (*fill)(struct stream *s, struct record *r, struct block *b))
+{
+    struct stream *s = find_or_add(ks, r);
+    struct block *b = s != NULL ? read_block_head(r) : NULL;
+    if (b == NULL) return -EBADMSG;
+    bool behind = s->count == 0 || stream_id_cmp(b->first, stream_block(s, s->count - 1)->last) > 0;
+    if (!behind || !fill(s, r, b)) {
+        block_free(b);
+        return -EBADMSG;
+    }
+    stream_add_block(s, b);
+    return 0;
+}
+
+int replay_stream_chunk(struct keyspace *ks, struct record *r)
+{
+    return replay_block(ks, r, read_chunk);
+}
+
+int replay_stream_block(struct keyspace *ks, struct record *r)
+{
+    return replay_block(ks, r, read_bytes);
+}
+
+int replay_stream_meta(struct keyspace *ks, struct record *r)
+{
+    struct stream *s = find_or_add(ks, r);
+    struct stream_id last_id = record_id(r), max_deleted_id = record_id(r);
+    uint64_t entries_added = record_varint(r), next_ordinal = record_varint(r);
+    struct stream_retention retention = {.age_ms = record_int(r)};
+    retention.bytes = record_varint(r);
+    retention.acknowledged = record_varint(r) != 0;
+    if (r->bad || s == NULL || next_ordinal < s->next_ordinal) return -EBADMSG;
+    s->last_id = last_id;
+    s->max_deleted_id = max_deleted_id;
+    s->entries_added = entries_added;
+    s->next_ordinal = next_ordinal;
+    s->retention = retention;
+    return 0;
+}
