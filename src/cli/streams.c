@@ -53,8 +53,8 @@ static void learn(struct facts *f, const struct leat_reply *info, const struct l
     f->groups = inspect_int(info, "groups");
     f->has_last = inspect_id(info, "last-generated-id", &f->last);
     f->has_first = id != NULL && stream_id_parse(tool_text(id), 0, &f->first);
-    f->memory = inspect_int(info, "memory-bytes");
-    f->disk = inspect_int(info, "disk-bytes");
+    f->memory = inspect_int(info, "bytes-in-memory");
+    f->disk = inspect_int(info, "bytes-on-disk");
     if (f->memory < 0 && leat_reply_type(usage) == LEAT_INTEGER)
         f->memory = leat_reply_integer(usage);
 }
