@@ -164,6 +164,7 @@ void broker_turn_begin(struct broker *b)
     b->now_us = b->options.now_us();
     b->now_ms = b->now_us / 1000;
     b->mono_us = b->options.monotonic_us();
+    hub_set_time(b->hub, b->now_ms);
     end_pause(b);
     if (!b->loading) stream_store_turn(b->streams);
     if (b->blocked_count > 0) {
@@ -182,8 +183,14 @@ void broker_turn_end(struct broker *b)
     journal_flush(b->journal);
 }
 
+void broker_spread(struct broker *b)
+{
+    hub_spread(b->hub);
+}
+
 void broker_background(struct broker *b, bool idle)
 {
+    hub_turn_end(b->hub);
     if (!b->loading) snapshots_step(b, idle);
 }
 

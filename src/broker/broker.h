@@ -67,6 +67,8 @@ void broker_protocol_error(struct broker *b, struct session *s, const char *text
  * timeouts, woken clients); hands the journal what was gathered. */
 void broker_turn_begin(struct broker *b);
 void broker_turn_end(struct broker *b);
+/* Marks as dirty the outboxes of those for whom something was published. */
+void broker_spread(struct broker *b);
 /* After the turn's output has left: what nobody waits for, for some microseconds. `idle`: nothing
  * happened in the turn. */
 void broker_background(struct broker *b, bool idle);

@@ -84,7 +84,8 @@ static void describe_command(const struct session *s, struct buf *out)
 static void describe(const struct broker *b, const struct session *s, struct buf *out)
 {
     size_t input = s->port->input_bytes(s->owner);
-    size_t output = outbox_pending(&s->out);
+    size_t shared = subscriber_shared(&s->subscriber);
+    size_t own = subscriber_pending(&s->subscriber) - shared;
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=", (unsigned long long)s->id, s->address,
                s->local, s->fd);
     buf_put(out, buf_bytes(&s->name));
@@ -92,12 +93,15 @@ static void describe(const struct broker *b, const struct session *s, struct buf
                (long long)(b->now_ms - s->active_ms) / 1000);
     describe_flags(s, out);
     buf_printf(out,
-               " db=%d sub=%zu psub=%zu ssub=0 multi=%lld qbuf=%zu qbuf-free=0 argv-mem=0 "
-               "multi-mem=%zu rbs=%zu rbp=0 obl=%zu oll=0 omem=0 tot-mem=%zu events=%s cmd=",
-               s->db, map_count(&s->subscriber.channels), map_count(&s->subscriber.patterns),
+               " db=%d sub=%zu psub=%zu ssub=%zu multi=%lld qbuf=%zu qbuf-free=0 argv-mem=0 "
+               "multi-mem=%zu rbs=%zu rbp=0 obl=%zu oll=%d omem=%zu tot-mem=%zu events=%s cmd=",
+               s->db, subscriber_count(&s->subscriber, TOPIC_CHANNEL),
+               subscriber_count(&s->subscriber, TOPIC_PATTERN),
+               subscriber_count(&s->subscriber, TOPIC_SHARD),
                s->flags & SESSION_MULTI ? (long long)s->queue_count : -1LL, input, s->queue_bytes,
-               s->out.bytes.cap, output, sizeof *s + input + s->out.bytes.cap + s->queue_bytes,
-               output > 0 ? "rw" : "r");
+               s->out.bytes.cap, own, shared > 0, shared,
+               sizeof *s + input + s->out.bytes.cap + shared + s->queue_bytes,
+               own + shared > 0 ? "rw" : "r");
     describe_command(s, out);
     buf_printf(out, " user=default redir=-1 resp=%d lib-name=", s->proto);
     buf_put(out, buf_bytes(&s->lib_name));

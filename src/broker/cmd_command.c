@@ -98,7 +98,7 @@ static void put_name(struct resp_writer *w, const struct command *parent, const 
 
 static void put_info(struct resp_writer *w, const struct command *parent, const struct command *cmd)
 {
-    bool plain = cmd->key_positions == KEYS_RANGE;
+    bool plain = cmd->key_positions == KEYS_RANGE || cmd->key_positions == KEYS_CHANNELS;
     bool store = !plain && cmd->first_key > 1 && cmd->last_key == 1;
     resp_array(w, 10);
     put_name(w, parent, cmd);
@@ -241,7 +241,7 @@ static int keys_of_argument(struct call *c, const struct command **ret_cmd, int 
         resp_error(c->reply, "ERR Invalid command specified");
         return -1;
     }
-    if (cmd->first_key == 0) {
+    if (cmd->first_key == 0 || cmd->key_positions == KEYS_CHANNELS) {
         resp_error(c->reply, "ERR The command has no key arguments");
         return -1;
     }

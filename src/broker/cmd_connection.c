@@ -93,7 +93,8 @@ static void hello(struct call *c)
         return;
     }
     if (h.name.data != NULL) session_set_text(&s->name, h.name);
-    s->proto = s->subscriber.proto = c->reply->proto = (int)h.proto;
+    s->proto = c->reply->proto = (int)h.proto;
+    hub_set_proto(c->broker->hub, &s->subscriber, s->proto);
     resp_map(c->reply, 7);
     resp_bulk_str(c->reply, "server");
     resp_bulk_str(c->reply, "redis");

@@ -1,84 +1,123 @@
-/* Publish/subscribe: SUBSCRIBE and its kin, PUBLISH, PUBSUB. */
+/* Publish/subscribe: SUBSCRIBE and its kin, PUBLISH, PUBSUB. Channels, patterns and shard channels
+ * are three kinds of topic and otherwise handled alike. Without a cluster there is one shard. */
 #include "broker/internal.h"
 
-typedef bool (*hub_change)(struct hub *h, struct subscriber *s, struct bytes text);
+/* Shard channels are counted by themselves. */
+static int64_t count_for(const struct session *s, enum topic_kind kind)
+{
+    const struct subscriber *own = &s->subscriber;
+    if (kind == TOPIC_SHARD) return (int64_t)subscriber_count(own, TOPIC_SHARD);
+    return (int64_t)(subscriber_count(own, TOPIC_CHANNEL) + subscriber_count(own, TOPIC_PATTERN));
+}
 
 /* One confirmation per channel; `text.data` NULL where there was nothing to leave. */
-static void confirm(struct call *c, const char *what, struct bytes text)
+static void confirm(struct call *c, const char *what, enum topic_kind kind, struct bytes text)
 {
     struct resp_writer w = call_reply_even_if_off(c);
     resp_push(&w, 3);
     resp_bulk_str(&w, what);
     if (text.data == NULL) resp_null(&w);
     else resp_bulk(&w, text);
-    resp_int(&w, (int64_t)subscriber_count(&c->session->subscriber));
+    resp_int(&w, count_for(c->session, kind));
 }
 
-static void join_all(struct call *c, hub_change change, const char *what)
+static void join_all(struct call *c, enum topic_kind kind, const char *what)
 {
-    c->session->subscriber.proto = c->session->proto;
     for (size_t i = 1; i < c->argc; i++) {
-        change(c->broker->hub, &c->session->subscriber, c->argv[i]);
-        confirm(c, what, c->argv[i]);
+        hub_subscribe(c->broker->hub, &c->session->subscriber, kind, c->argv[i]);
+        confirm(c, what, kind, c->argv[i]);
     }
 }
 
 static void subscribe(struct call *c)
 {
-    join_all(c, hub_subscribe, "subscribe");
+    join_all(c, TOPIC_CHANNEL, "subscribe");
 }
 
 static void psubscribe(struct call *c)
 {
-    join_all(c, hub_psubscribe, "psubscribe");
+    join_all(c, TOPIC_PATTERN, "psubscribe");
+}
+
+static void ssubscribe(struct call *c)
+{
+    if (c->in_exec) {
+        resp_error(c->reply, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+        return;
+    }
+    join_all(c, TOPIC_SHARD, "ssubscribe");
+}
+
+struct text_list { /* on the arena */
+    struct arena *arena;
+    struct bytes *texts;
+    size_t count;
+};
+
+static void list_text(void *arg, struct bytes text)
+{
+    struct text_list *list = arg;
+    list->texts[list->count++] = arena_dup(list->arena, text);
 }
 
 /* Without arguments: from everything, each confirmed, or once with null. */
-static void leave_everything(struct call *c, struct map *own, hub_change change, const char *what)
+static void leave_everything(struct call *c, enum topic_kind kind, const char *what)
 {
     struct subscriber *s = &c->session->subscriber;
-    if (map_count(own) == 0) {
-        confirm(c, what, (struct bytes){NULL, 0});
+    size_t count = subscriber_count(s, kind);
+    if (count == 0) {
+        confirm(c, what, kind, (struct bytes){NULL, 0});
         return;
     }
-    while (map_count(own) > 0) {
-        struct map_iter it;
-        map_iter_init(&it, own);
-        struct bytes text = arena_dup(c->arena, own->type->key(map_iter_next(&it)));
-        map_iter_fini(&it);
-        change(c->broker->hub, s, text);
-        confirm(c, what, text);
+    struct text_list list = {c->arena, arena_alloc(c->arena, count * sizeof(struct bytes)), 0};
+    subscriber_each(s, kind, list_text, &list);
+    for (size_t i = 0; i < list.count; i++) {
+        hub_unsubscribe(c->broker->hub, s, kind, list.texts[i]);
+        confirm(c, what, kind, list.texts[i]);
     }
 }
 
-static void leave(struct call *c, struct map *own, hub_change change, const char *what)
+static void leave(struct call *c, enum topic_kind kind, const char *what)
 {
     if (c->argc == 1) {
-        leave_everything(c, own, change, what);
+        leave_everything(c, kind, what);
         return;
     }
     for (size_t i = 1; i < c->argc; i++) {
-        change(c->broker->hub, &c->session->subscriber, c->argv[i]);
-        confirm(c, what, c->argv[i]);
+        hub_unsubscribe(c->broker->hub, &c->session->subscriber, kind, c->argv[i]);
+        confirm(c, what, kind, c->argv[i]);
     }
 }
 
 static void unsubscribe(struct call *c)
 {
-    leave(c, &c->session->subscriber.channels, hub_unsubscribe, "unsubscribe");
+    leave(c, TOPIC_CHANNEL, "unsubscribe");
 }
 
 static void punsubscribe(struct call *c)
 {
-    leave(c, &c->session->subscriber.patterns, hub_punsubscribe, "punsubscribe");
+    leave(c, TOPIC_PATTERN, "punsubscribe");
+}
+
+static void sunsubscribe(struct call *c)
+{
+    leave(c, TOPIC_SHARD, "sunsubscribe");
 }
 
 /* The message carries its publisher's last write: who hears of it finds what was written before. */
+static uint64_t waits_for(const struct call *c)
+{
+    return broker_uncovered(c->broker, c->session->last_write);
+}
+
 static void publish(struct call *c)
 {
-    uint64_t waits_for = broker_uncovered(c->broker, c->session->last_write);
-    int64_t receivers = hub_publish(c->broker->hub, c->argv[1], c->argv[2], waits_for);
-    resp_int(c->reply, receivers);
+    resp_int(c->reply, hub_publish(c->broker->hub, c->argv[1], c->argv[2], waits_for(c)));
+}
+
+static void spublish(struct call *c)
+{
+    resp_int(c->reply, hub_publish_shard(c->broker->hub, c->argv[1], c->argv[2], waits_for(c)));
 }
 
 struct channel_list {
@@ -93,27 +132,54 @@ static void list_channel(void *arg, struct bytes channel)
     list->count++;
 }
 
-static void pubsub_channels(struct call *c)
+static void list_channels(struct call *c, enum topic_kind kind)
 {
+    if (c->argc > 3) {
+        resp_error(c->reply,
+                   "ERR unknown subcommand or wrong number of arguments for '%.*s'. "
+                   "Try PUBSUB HELP.",
+                   (int)c->argv[1].len, c->argv[1].data);
+        return;
+    }
     struct channel_list list = {c, 0};
     size_t place = resp_defer(c->reply);
     struct bytes pattern = c->argc > 2 ? c->argv[2] : (struct bytes){NULL, 0};
-    hub_each_channel(c->broker->hub, pattern, list_channel, &list);
+    hub_each_channel(c->broker->hub, kind, pattern, list_channel, &list);
     resp_defer_array(c->reply, place, list.count);
 }
 
-static void pubsub_numsub(struct call *c)
+static void count_subscribers(struct call *c, enum topic_kind kind)
 {
     resp_array(c->reply, (c->argc - 2) * 2);
     for (size_t i = 2; i < c->argc; i++) {
         resp_bulk(c->reply, c->argv[i]);
-        resp_int(c->reply, hub_channel_subscribers(c->broker->hub, c->argv[i]));
+        resp_int(c->reply, hub_subscribers(c->broker->hub, kind, c->argv[i]));
     }
+}
+
+static void pubsub_channels(struct call *c)
+{
+    list_channels(c, TOPIC_CHANNEL);
+}
+
+static void pubsub_numsub(struct call *c)
+{
+    count_subscribers(c, TOPIC_CHANNEL);
+}
+
+static void pubsub_shardchannels(struct call *c)
+{
+    list_channels(c, TOPIC_SHARD);
+}
+
+static void pubsub_shardnumsub(struct call *c)
+{
+    count_subscribers(c, TOPIC_SHARD);
 }
 
 static void pubsub_numpat(struct call *c)
 {
-    resp_int(c->reply, (int64_t)hub_patterns(c->broker->hub));
+    resp_int(c->reply, (int64_t)hub_topics(c->broker->hub, TOPIC_PATTERN));
 }
 
 static void pubsub_help(struct call *c)
@@ -127,6 +193,10 @@ static void pubsub_help(struct call *c)
         "NUMSUB [<channel> ...]",
         "    Return the number of subscribers for the specified channels, excluding",
         "    pattern subscriptions(default: no channels).",
+        "SHARDCHANNELS [<pattern>]",
+        "    Return the currently active shard level channels matching a <pattern> (default: '*').",
+        "SHARDNUMSUB [<shardchannel> ...]",
+        "    Return the number of subscribers for the specified shard level channel(s)",
         "HELP",
         "    Print this help.",
         NULL,
@@ -148,6 +218,14 @@ static const struct command pubsub_subcommands[] = {
     {.name = "numsub", .arity = -2, .flags = ASK, .group = "pubsub", .since = "2.8.0",
      .syntax = "PUBSUB NUMSUB [channel [channel ...]]",
      .summary = "Counts the subscribers of each channel.", .handler = pubsub_numsub,
+     .complexity = "O(N) in channels asked for"},
+    {.name = "shardchannels", .arity = -2, .flags = ASK, .group = "pubsub", .since = "7.0.0",
+     .syntax = "PUBSUB SHARDCHANNELS [pattern]",
+     .summary = "Lists the shard channels that have subscribers.",
+     .handler = pubsub_shardchannels, .complexity = "O(N) in active shard channels"},
+    {.name = "shardnumsub", .arity = -2, .flags = ASK, .group = "pubsub", .since = "7.0.0",
+     .syntax = "PUBSUB SHARDNUMSUB [shardchannel [shardchannel ...]]",
+     .summary = "Counts the subscribers of each shard channel.", .handler = pubsub_shardnumsub,
      .complexity = "O(N) in channels asked for"},
     {.name = "help", .arity = 2, .flags = CMD_LOADING | CMD_STALE, .group = "pubsub",
      .since = "6.2.0", .syntax = "PUBSUB HELP", .summary = "Explains the subcommands.",
@@ -176,6 +254,23 @@ const struct command cmd_pubsub[] = {
      .acl = ACL_PUBSUB, .group = "pubsub", .since = "2.0.0", .syntax = "PUBLISH channel message",
      .summary = "Sends a message to all who listen; answers how many they are.",
      .handler = publish, .complexity = "O(N+M) in subscribers and patterns"},
+    {.name = "ssubscribe", .arity = -2, .flags = JOIN, .acl = ACL_PUBSUB, .group = "pubsub",
+     .first_key = 1, .last_key = -1, .key_step = 1, .key_positions = KEYS_CHANNELS,
+     .since = "7.0.0", .syntax = "SSUBSCRIBE shardchannel [shardchannel ...]",
+     .summary = "Listens to shard channels.", .handler = ssubscribe,
+     .complexity = "O(N) in channels"},
+    {.name = "sunsubscribe", .arity = -1, .flags = JOIN, .acl = ACL_PUBSUB, .group = "pubsub",
+     .first_key = 1, .last_key = -1, .key_step = 1, .key_positions = KEYS_CHANNELS,
+     .since = "7.0.0", .syntax = "SUNSUBSCRIBE [shardchannel [shardchannel ...]]",
+     .summary = "Stops listening to shard channels; without arguments, to all.",
+     .handler = sunsubscribe, .complexity = "O(N) in channels"},
+    {.name = "spublish", .arity = 3,
+     .flags = CMD_PUBSUB | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_MAY_REPLICATE,
+     .first_key = 1, .last_key = 1, .key_step = 1, .key_positions = KEYS_CHANNELS,
+     .acl = ACL_PUBSUB, .group = "pubsub", .since = "7.0.0",
+     .syntax = "SPUBLISH shardchannel message",
+     .summary = "Sends a message to all who listen to a shard channel; answers how many they are.",
+     .handler = spublish, .complexity = "O(N) in subscribers"},
     {.name = "pubsub", .arity = -2, .group = "pubsub", .since = "2.8.0",
      .syntax = "PUBSUB subcommand [argument ...]", .summary = "Asks who listens to what.",
      .subcommands = pubsub_subcommands, .complexity = "Depends on the subcommand"},

@@ -64,6 +64,7 @@ enum key_positions {
                       destination key, if any, is at index 1 */
     KEYS_STREAMS,  /* behind the word STREAMS, looked for from index `first` on: the first half of
                       what follows, the other half are ids */
+    KEYS_CHANNELS, /* a range of shard channels: shown as keys are, for a cluster's sake, but none */
 };
 
 struct command {

@@ -233,7 +233,6 @@ void broker_run(struct call *c)
 struct reply_place {
     struct resp_writer writer;
     struct buf unheard;
-    size_t start;
 };
 
 void call_aim_reply(struct call *c)
@@ -265,19 +264,15 @@ static void call_init(struct call *c, struct broker *b, struct session *s, struc
 
 static void reply_begin(struct reply_place *p, struct session *s)
 {
-    *p = (struct reply_place){.start = s->out.bytes.len, .writer = {.proto = s->proto}};
-    outbox_reply_begin(&s->out);
+    *p = (struct reply_place){.writer = {.proto = s->proto}};
+    subscriber_reply_begin(&s->subscriber);
 }
 
 /* `answered`: it was not blocked or put off, when the reply is still to come. */
 static void reply_end(struct reply_place *p, struct broker *b, struct session *s, bool answered)
 {
-    if (s->out.bytes.len > p->start) {
-        outbox_gate(&s->out, p->start, broker_uncovered(b, b->fx.depends));
-        outbox_touch(&s->out);
-    }
+    subscriber_reply_end(&s->subscriber, broker_uncovered(b, b->fx.depends));
     buf_fini(&p->unheard);
-    outbox_reply_end(&s->out);
     b->fx.depends = 0;
     if (!answered) return;
     bool skip = s->flags & SESSION_REPLY_SKIP_NEXT;

@@ -72,7 +72,7 @@ static void section_clients(struct broker *b, struct buf *out)
 {
     size_t subscribers = 0, largest_in = 0, largest_out = 0;
     for (const struct session *s = b->first_session; s != NULL; s = s->next) {
-        size_t in = s->port->input_bytes(s->owner), waiting = outbox_pending(&s->out);
+        size_t in = s->port->input_bytes(s->owner), waiting = subscriber_pending(&s->subscriber);
         subscribers += session_is_subscribed(s);
         if (in > largest_in) largest_in = in;
         if (waiting > largest_out) largest_out = waiting;
@@ -148,8 +148,8 @@ static void section_stats(struct broker *b, struct buf *out)
     put(out, "evicted_clients", 0);
     put(out, "keyspace_hits", (int64_t)b->keyspace_hits);
     put(out, "keyspace_misses", (int64_t)b->keyspace_misses);
-    put(out, "pubsub_channels", (int64_t)hub_channels(b->hub));
-    put(out, "pubsub_patterns", (int64_t)hub_patterns(b->hub));
+    put(out, "pubsub_channels", (int64_t)hub_topics(b->hub, TOPIC_CHANNEL));
+    put(out, "pubsub_patterns", (int64_t)hub_topics(b->hub, TOPIC_PATTERN));
     put(out, "pubsubshard_channels", 0);
     put(out, "latest_fork_usec", 0);
     put(out, "total_forks", 0);

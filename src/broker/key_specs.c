@@ -10,10 +10,12 @@ enum use {
     INSERT = 1 << 6,
     DELETE = 1 << 7,
     VARIABLE = 1 << 8, /* depends on the other arguments */
+    NOT_KEY = 1 << 9,  /* a channel */
 };
 
 static const char *const use_names[] = {
-    "RW", "RO", "OW", "RM", "access", "update", "insert", "delete", "variable_flags"};
+    "RW", "RO", "OW", "RM", "access", "update", "insert", "delete", "variable_flags",
+    "not_key"};
 
 enum { USES = sizeof use_names / sizeof *use_names };
 
@@ -118,6 +120,7 @@ static struct key_use use_of(const struct command *cmd)
 {
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
         if (strcmp(uses[i].name, cmd->name) == 0) return uses[i];
+    if (cmd->key_positions == KEYS_CHANNELS) return (struct key_use){.first = NOT_KEY};
     return (struct key_use){.first = cmd->flags & CMD_WRITE ? RW | UPDATE : RO | ACCESS};
 }
 

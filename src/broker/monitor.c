@@ -48,7 +48,7 @@ void monitor_feed(struct broker *b, struct session *s, size_t argc, const struct
     }
     buf_printf(&line, "\r\n");
     for (struct session *m = b->monitors; m != NULL; m = m->next_monitor)
-        outbox_put(&m->out, buf_bytes(&line), 0);
+        subscriber_put(&m->subscriber, buf_bytes(&line), 0);
     buf_fini(&line);
 }
 

@@ -75,7 +75,7 @@ void session_reset(struct broker *b, struct session *s)
     let_go(b, s);
     s->db = 0;
     s->proto = 2;
-    s->subscriber.proto = 2;
+    hub_set_proto(b->hub, &s->subscriber, 2);
     s->flags &= SESSION_INTERNAL | SESSION_UNIX;
     s->authenticated = (s->flags & SESSION_INTERNAL) || !needs_password(b);
     s->name.len = 0;

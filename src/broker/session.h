@@ -81,7 +81,7 @@ struct session {
 /* In subscribed mode a RESP2 session may only (un)subscribe, PING, QUIT and RESET. */
 static inline bool session_is_subscribed(const struct session *s)
 {
-    return subscriber_count(&s->subscriber) > 0;
+    return subscriber_is_any(&s->subscriber);
 }
 
 #endif

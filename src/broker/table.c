@@ -138,7 +138,7 @@ int command_keys(const struct command *cmd, const struct bytes *argv, size_t arg
 {
     if (cmd->key_positions == KEYS_NUMBERED) return numbered_keys(cmd, argv, argc, ret, max);
     if (cmd->key_positions == KEYS_STREAMS) return streams_keys(cmd, argv, argc, ret, max);
-    if (cmd->first_key == 0) return 0;
+    if (cmd->first_key == 0 || cmd->key_positions == KEYS_CHANNELS) return 0;
     int last = cmd->last_key < 0 ? (int)argc + cmd->last_key : cmd->last_key;
     int found = 0;
     for (int i = cmd->first_key; i <= last && i < (int)argc; i += cmd->key_step, found++)

@@ -115,12 +115,14 @@ void peer_close(struct peer *p)
 
 struct bytes peer_take(struct peer *p)
 {
-    struct outbox *out = &p->session->out;
-    struct bytes all = outbox_ready(out, UINT64_MAX);
+    struct subscriber *s = &p->session->subscriber;
+    struct bytes run;
     p->reply.len = 0;
-    buf_put(&p->reply, all);
-    outbox_sent(out, all.len);
-    out->dirty = false;
+    while (subscriber_ready(s, UINT64_MAX, &run, 1) > 0) {
+        buf_put(&p->reply, run);
+        subscriber_sent(s, run.len);
+    }
+    p->session->out.dirty = false;
     return p->reply.data == NULL ? BYTES("") : buf_bytes(&p->reply);
 }
 

@@ -1,279 +1,206 @@
-/* Channels and patterns: two maps from text to a topic, each topic an array of its subscribers. A
- * subscription knows its place in that array, so leaving is as cheap as joining. */
-#include "hub/hub.h"
-
-#include "base/mem.h"
+/* The hub's beginning and end, what leaves for one subscriber, and questions. */
 #include "base/must.h"
-#include "resp/writer.h"
+#include "hub/hub_priv.h"
 
-struct topic {
-    struct subscription **members;
-    size_t count, cap;
-    size_t list_slot; /* patterns: place in hub.pattern_list */
-    size_t len;
-    char text[];
-};
+/* ---- Life ---- */
 
-/* One subscriber at one topic; an item of the subscriber's map, keyed by the topic's text. */
-struct subscription {
-    struct topic *topic;
-    struct subscriber *subscriber;
-    size_t slot; /* in topic->members */
-};
-
-struct hub {
-    struct map channels;
-    struct map patterns;
-    struct topic **pattern_list; /* in order of first subscription */
-    size_t pattern_count, pattern_cap;
-    struct buf scratch[2]; /* the encoded message, per protocol version */
-};
-
-static struct bytes topic_text(const void *item)
+static struct bytes topic_key(const void *item)
 {
-    const struct topic *t = item;
-    return (struct bytes){t->text, t->len};
-}
-
-static struct bytes subscription_text(const void *item)
-{
-    const struct subscription *s = item;
-    return topic_text(s->topic);
+    return topic_text(item);
 }
 
 static void topic_free(void *item)
 {
     struct topic *t = item;
-    mem_free(t->members);
+    mem_free(t->entries);
     mem_free(t);
 }
 
-static const struct map_type topic_type = {.key = topic_text, .free = topic_free};
-static const struct map_type subscription_type = {.key = subscription_text, .free = mem_free};
-
-void subscriber_init(struct subscriber *s, struct outbox *out)
+static struct bytes audience_key(const void *item)
 {
-    *s = (struct subscriber){.out = out, .proto = 2};
-    map_init(&s->channels, &subscription_type);
-    map_init(&s->patterns, &subscription_type);
+    return (struct bytes){(const char *)&((const struct audience *)item)->identity,
+                          sizeof(uint64_t)};
 }
+
+static const struct map_type topic_type = {.key = topic_key, .free = topic_free};
+static const struct map_type audience_type = {.key = audience_key};
 
 struct hub *hub_new(void)
 {
     struct hub *h = mem_calloc(sizeof *h);
-    map_init(&h->channels, &topic_type);
-    map_init(&h->patterns, &topic_type);
+    for (int kind = 0; kind < TOPIC_KINDS; kind++) map_init(&h->topics[kind], &topic_type);
+    map_init(&h->settled, &audience_type);
     return h;
 }
 
 void hub_free(struct hub *h)
 {
     if (h == NULL) return;
-    map_clear(&h->channels);
-    map_clear(&h->patterns);
-    mem_free(h->pattern_list);
-    buf_fini(&h->scratch[0]);
-    buf_fini(&h->scratch[1]);
+    hub_turn_end(h);
+    must(h->audiences == 0);
+    for (int kind = 0; kind < TOPIC_KINDS; kind++) map_clear(&h->topics[kind]);
+    map_clear(&h->settled);
+    block_unref(h->tape[0]);
+    block_unref(h->tape[1]);
     mem_free(h);
 }
 
-/* ---- Joining and leaving ---- */
-
-static struct topic *get_topic(struct map *topics, struct bytes text)
+void hub_set_time(struct hub *h, int64_t now_ms)
 {
-    struct topic *t = map_get(topics, text);
-    if (t != NULL) return t;
-    t = mem_calloc(sizeof *t + text.len);
-    t->len = text.len;
-    if (text.len > 0) memcpy(t->text, text.data, text.len);
-    map_insert(topics, t);
-    return t;
+    h->now_ms = now_ms;
 }
 
-static void list_pattern(struct hub *h, struct topic *t)
+struct topic *hub_find_topic(struct hub *h, enum topic_kind kind, struct bytes text)
 {
-    if (h->pattern_count == h->pattern_cap) {
-        h->pattern_cap = h->pattern_cap ? h->pattern_cap * 2 : 16;
-        h->pattern_list = mem_realloc(h->pattern_list, h->pattern_cap * sizeof(struct topic *));
-    }
-    t->list_slot = h->pattern_count;
-    h->pattern_list[h->pattern_count++] = t;
+    return map_get(&h->topics[kind], text);
 }
 
-static void unlist_pattern(struct hub *h, struct topic *t)
+/* ---- A subscriber ---- */
+
+void subscriber_init(struct subscriber *s, struct outbox *out)
 {
-    struct topic *last = h->pattern_list[--h->pattern_count];
-    h->pattern_list[t->list_slot] = last;
-    last->list_slot = t->list_slot;
+    *s = (struct subscriber){.out = out, .proto = 2};
 }
 
-static void join(struct topic *t, struct subscriber *s, struct map *own)
+size_t subscriber_count(const struct subscriber *s, enum topic_kind kind)
 {
-    struct subscription *sub = mem_alloc(sizeof *sub);
-    if (t->count == t->cap) {
-        t->cap = t->cap ? t->cap * 2 : 2;
-        t->members = mem_realloc(t->members, t->cap * sizeof(struct subscription *));
-    }
-    *sub = (struct subscription){t, s, t->count};
-    t->members[t->count++] = sub;
-    map_insert(own, sub);
+    return s->audience == NULL ? 0 : s->audience->kind_count[kind];
 }
 
-/* Takes the subscription out of its topic; true when the topic is empty now. */
-static bool part(struct subscription *sub)
+void subscriber_each(const struct subscriber *s, enum topic_kind kind,
+                     void (*fn)(void *arg, struct bytes text), void *arg)
 {
-    struct topic *t = sub->topic;
-    struct subscription *last = t->members[--t->count];
-    t->members[sub->slot] = last;
-    last->slot = sub->slot;
-    return t->count == 0;
+    if (s->audience == NULL) return;
+    for (size_t i = 0; i < s->audience->seat_count; i++)
+        if (s->audience->seats[i]->topic->kind == kind)
+            fn(arg, topic_text(s->audience->seats[i]->topic));
 }
 
-bool hub_subscribe(struct hub *h, struct subscriber *s, struct bytes channel)
+/* Of what was moved into the outbox: messages that may not have left yet. */
+static uint64_t moved(const struct subscriber *s)
 {
-    if (map_get(&s->channels, channel) != NULL) return false;
-    join(get_topic(&h->channels, channel), s, &s->channels);
-    return true;
+    return s->out->head < s->moved_to ? s->moved : 0;
 }
 
-bool hub_psubscribe(struct hub *h, struct subscriber *s, struct bytes pattern)
+void subscriber_move(struct subscriber *s)
 {
-    if (map_get(&s->patterns, pattern) != NULL) return false;
-    struct topic *t = get_topic(&h->patterns, pattern);
-    if (t->count == 0) list_pattern(h, t);
-    join(t, s, &s->patterns);
-    return true;
+    if (s->audience == NULL) return;
+    struct feed *f = &s->audience->feed;
+    if (feed_pending(f, &s->reader) == 0) return;
+    struct feed_lag lag = feed_lag(f, &s->reader);
+    if (moved(s) == 0) s->moved_since_ms = lag.since_ms;
+    s->moved = moved(s) + lag.messages;
+    feed_move(f, &s->reader, s->out);
+    /* Inside of a reply it waits aside, and where it ends is known when that does. */
+    s->moved_to = s->out->replying ? UINT64_MAX : outbox_end(s->out);
 }
 
-static void drop_channel(struct hub *h, struct subscription *sub)
+void subscriber_reply_begin(struct subscriber *s)
 {
-    struct topic *t = sub->topic;
-    if (part(sub)) map_delete(&h->channels, topic_text(t));
-    mem_free(sub);
+    subscriber_move(s);
+    outbox_reply_begin(s->out);
 }
 
-static void drop_pattern(struct hub *h, struct subscription *sub)
+void subscriber_reply_end(struct subscriber *s, uint64_t position)
 {
-    struct topic *t = sub->topic;
-    if (part(sub)) {
-        unlist_pattern(h, t);
-        map_delete(&h->patterns, topic_text(t));
-    }
-    mem_free(sub);
+    outbox_reply_end(s->out, position);
+    if (s->moved_to == UINT64_MAX) s->moved_to = outbox_end(s->out);
 }
 
-bool hub_unsubscribe(struct hub *h, struct subscriber *s, struct bytes channel)
+void subscriber_put(struct subscriber *s, struct bytes b, uint64_t position)
 {
-    struct subscription *sub = map_take(&s->channels, channel);
-    if (sub != NULL) drop_channel(h, sub);
-    return sub != NULL;
+    subscriber_move(s);
+    outbox_put(s->out, b, position);
 }
 
-bool hub_punsubscribe(struct hub *h, struct subscriber *s, struct bytes pattern)
+static size_t in_feed(const struct subscriber *s)
 {
-    struct subscription *sub = map_take(&s->patterns, pattern);
-    if (sub != NULL) drop_pattern(h, sub);
-    return sub != NULL;
+    return s->audience == NULL ? 0 : feed_pending(&s->audience->feed, &s->reader);
 }
 
-static void leave_all(struct hub *h, struct map *own,
-                      void (*drop)(struct hub *, struct subscription *))
+size_t subscriber_pending(const struct subscriber *s)
 {
-    struct map_iter it;
-    struct subscription *sub;
-    struct subscription **all = mem_alloc((map_count(own) + 1) * sizeof *all);
-    size_t n = 0;
-    map_iter_init(&it, own);
-    while ((sub = map_iter_next(&it)) != NULL) all[n++] = sub;
-    map_iter_fini(&it);
-    for (size_t i = 0; i < n; i++) {
-        must(map_take(own, subscription_text(all[i])) == all[i]);
-        drop(h, all[i]);
-    }
-    mem_free(all);
-    map_clear(own);
+    return outbox_pending(s->out) + in_feed(s);
 }
 
-void hub_leave(struct hub *h, struct subscriber *s)
+size_t subscriber_shared(const struct subscriber *s)
 {
-    leave_all(h, &s->channels, drop_channel);
-    leave_all(h, &s->patterns, drop_pattern);
+    return s->out->shared_bytes + in_feed(s);
 }
 
-/* ---- Publishing ---- */
-
-static void encode(struct buf *out, int proto, const struct topic *pattern, struct bytes channel,
-                   struct bytes message)
+size_t subscriber_ready(const struct subscriber *s, uint64_t covered, struct bytes *ret_runs,
+                        size_t max)
 {
-    struct resp_writer w = {out, proto};
-    out->len = 0;
-    resp_push(&w, pattern ? 4 : 3);
-    resp_bulk_str(&w, pattern ? "pmessage" : "message");
-    if (pattern != NULL) resp_bulk(&w, topic_text(pattern));
-    resp_bulk(&w, channel);
-    resp_bulk(&w, message);
+    bool all = true;
+    size_t n = outbox_ready(s->out, covered, ret_runs, max, &all);
+    if (all && s->audience != NULL)
+        n += feed_ready(&s->audience->feed, &s->reader, covered, ret_runs + n, max - n);
+    return n;
 }
 
-static void deliver(struct hub *h, struct topic *t, bool is_pattern, struct bytes channel,
-                    struct bytes message, uint64_t position)
+void subscriber_sent(struct subscriber *s, size_t n)
 {
-    bool encoded[2] = {false, false};
-    for (size_t i = 0; i < t->count; i++) {
-        struct subscriber *s = t->members[i]->subscriber;
-        int version = s->proto == 3;
-        if (!encoded[version]) {
-            encode(&h->scratch[version], s->proto, is_pattern ? t : NULL, channel, message);
-            encoded[version] = true;
-        }
-        outbox_put(s->out, buf_bytes(&h->scratch[version]), position);
-    }
-}
-
-int64_t hub_publish(struct hub *h, struct bytes channel, struct bytes message, uint64_t position)
-{
-    int64_t receivers = 0;
-    struct topic *t = map_get(&h->channels, channel);
-    if (t != NULL) {
-        deliver(h, t, false, channel, message, position);
-        receivers += (int64_t)t->count;
-    }
-    for (size_t i = 0; i < h->pattern_count; i++) {
-        struct topic *p = h->pattern_list[i];
-        if (!bytes_match_glob(topic_text(p), channel, false)) continue;
-        deliver(h, p, true, channel, message, position);
-        receivers += (int64_t)p->count;
-    }
-    buf_shrink(&h->scratch[0], 1u << 20);
-    buf_shrink(&h->scratch[1], 1u << 20);
-    return receivers;
+    size_t own = outbox_pending(s->out);
+    if (n < own) own = n;
+    if (own > 0) outbox_sent(s->out, own);
+    if (n > own) feed_sent(&s->audience->feed, &s->reader, n - own);
 }
 
 /* ---- Asking ---- */
 
-void hub_each_channel(struct hub *h, struct bytes pattern,
+void hub_each_channel(struct hub *h, enum topic_kind kind, struct bytes pattern,
                       void (*fn)(void *arg, struct bytes channel), void *arg)
 {
     struct map_iter it;
     struct topic *t;
-    map_iter_init(&it, &h->channels);
+    map_iter_init(&it, &h->topics[kind]);
     while ((t = map_iter_next(&it)) != NULL)
         if (pattern.data == NULL || bytes_match_glob(pattern, topic_text(t), false))
             fn(arg, topic_text(t));
     map_iter_fini(&it);
 }
 
-int64_t hub_channel_subscribers(struct hub *h, struct bytes channel)
+int64_t hub_subscribers(struct hub *h, enum topic_kind kind, struct bytes text)
 {
-    struct topic *t = map_get(&h->channels, channel);
-    return t == NULL ? 0 : (int64_t)t->count;
+    const struct topic *t = hub_find_topic(h, kind, text);
+    int64_t n = 0;
+    for (size_t i = 0; t != NULL && i < t->count; i++) n += t->entries[i].audience->member_count;
+    return n;
 }
 
-size_t hub_channels(const struct hub *h)
+size_t hub_topics(const struct hub *h, enum topic_kind kind)
 {
-    return map_count(&h->channels);
+    return map_count(&h->topics[kind]);
 }
 
-size_t hub_patterns(const struct hub *h)
+size_t hub_audiences(const struct hub *h)
 {
-    return map_count(&h->patterns);
+    return h->audiences;
+}
+
+static struct subscriber_state state_of(const struct topic_entry *e, struct subscriber *s)
+{
+    const struct feed *f = &e->audience->feed;
+    struct feed_lag lag = feed_lag(f, &s->reader);
+    return (struct subscriber_state){
+        .subscriber = s,
+        .since_ms = s->since_ms[e->seat->place],
+        .delivered = s->before + f->messages - s->from_message - lag.messages - moved(s),
+        .lag_messages = lag.messages + moved(s),
+        .lag_bytes = subscriber_pending(s),
+        .lag_since_ms = moved(s) > 0 ? s->moved_since_ms : lag.since_ms,
+    };
+}
+
+void hub_each_subscriber(struct hub *h, enum topic_kind kind, struct bytes text,
+                         void (*fn)(void *arg, const struct subscriber_state *state), void *arg)
+{
+    const struct topic *t = hub_find_topic(h, kind, text);
+    for (size_t i = 0; t != NULL && i < t->count; i++) {
+        const struct topic_entry *e = &t->entries[i];
+        for (size_t m = 0; m < e->audience->member_count; m++) {
+            struct subscriber_state state = state_of(e, e->audience->members[m]);
+            fn(arg, &state);
+        }
+    }
 }

@@ -1,31 +1,28 @@
-/* What is on its way to one connection: contiguous bytes, and gates in them.
+/* What is on its way to one connection: its own bytes, shared pieces among them, and gates.
  *
- *      sent        gate 1 (pos 17)    gate 2 (pos 42)      len
- *       |  may leave   |  waits for 17     |  waits for 42   |
+ *      head                 gate 1 (pos 17)        gate 2 (pos 42)      end
+ *       | own | shared piece | own ... waits for 17 | own ... for 42     |
  *
- * A gate says that the bytes from its offset on may leave only when the journal covers a position.
- * Positions grow along the buffer (a later byte never leaves before an earlier one), so whoever
- * appends calls outbox_gate() first and the outbox keeps only what raises the bar. No I/O here: the
- * server takes what is ready and says how much it wrote.
+ * Places in it are counted from the connection's first byte on. A gate says that the bytes from its
+ * place on may leave only when the journal covers a position. Positions grow along the output (a
+ * later byte never leaves before an earlier one), so only what raises the bar is kept. No I/O here:
+ * the server takes what is ready and says how much it wrote.
  *
- * While the owner's command writes its reply straight into `bytes`, what others put (a message to
- * oneself, a keyspace event of one's own EXEC) waits aside and follows the reply: inside of it it
- * would be taken for a part of it. One thread. */
+ * While the owner's command writes its reply straight into `bytes`, what others put (a line of
+ * MONITOR, say) waits aside and follows the reply: inside of it it would be taken for a part of it.
+ * One thread. */
 #ifndef LEAT_HUB_OUTBOX_H
 #define LEAT_HUB_OUTBOX_H
 
-#include "base/buf.h"
-
-struct outbox_gate {
-    size_t offset;
-    uint64_t position;
-};
+#include "hub/block.h"
+#include "hub/queue.h"
 
 struct outbox {
-    struct buf bytes;
-    size_t sent; /* bytes at the front that have left already */
-    struct outbox_gate *gates;
-    size_t gate_first, gate_count, gate_cap;
+    struct buf bytes;    /* its own */
+    size_t sent;         /* of these, at the front, that have left already */
+    uint64_t head;       /* bytes that have left, of all kinds */
+    size_t shared_bytes; /* in pieces, not yet left */
+    struct queue pieces, gates;
     /* Called when something was put into an outbox that was not marked as dirty; the owner flushes
      * it at the end of the turn and clears the mark. */
     void (*on_dirty)(void *owner);
@@ -33,16 +30,24 @@ struct outbox {
     bool dirty;
     bool closed; /* nothing more is taken in: the connection is going */
     bool replying;
-    struct buf aside; /* what was put while replying */
-    uint64_t aside_position;
+    uint64_t reply_at;          /* where the reply begins */
+    struct outbox_aside *aside; /* what was put while replying; NULL: nothing */
 };
 
 void outbox_init(struct outbox *o, void (*on_dirty)(void *owner), void *owner);
 void outbox_fini(struct outbox *o);
 
-/* What is appended at `offset` (an index into bytes) and behind waits for `position`. */
-void outbox_gate(struct outbox *o, size_t offset, uint64_t position);
-/* Says that something was written into o->bytes. */
+/* Bytes that have not left yet. */
+static inline size_t outbox_pending(const struct outbox *o)
+{
+    return o->bytes.len - o->sent + o->shared_bytes;
+}
+/* The place of the next byte to be appended. */
+static inline uint64_t outbox_end(const struct outbox *o)
+{
+    return o->head + outbox_pending(o);
+}
+/* Says that there is something to be written. */
 static inline void outbox_touch(struct outbox *o)
 {
     if (!o->dirty) {
@@ -50,24 +55,25 @@ static inline void outbox_touch(struct outbox *o)
         o->on_dirty(o->owner);
     }
 }
-/* Appends ready-made bytes that depend on `position` (0: on nothing). */
+/* Appends bytes that depend on `position` (0: on nothing). */
 void outbox_put(struct outbox *o, struct bytes b, uint64_t position);
+/* The same with a part of a block, by reference where that is worth it. */
+void outbox_share(struct outbox *o, struct block *block, size_t from, size_t len,
+                  uint64_t position);
 
-/* A reply is written into o->bytes between these two. */
+/* A reply is written into o->bytes between these two; it depends on `position`. */
 static inline void outbox_reply_begin(struct outbox *o)
 {
     o->replying = true;
+    o->reply_at = outbox_end(o);
 }
-void outbox_reply_end(struct outbox *o);
+void outbox_reply_end(struct outbox *o, uint64_t position);
 
-/* The bytes that may leave now. */
-struct bytes outbox_ready(const struct outbox *o, uint64_t covered);
+/* What may leave now, in at most `max` runs; answers how many. *ret_all: that is everything there
+ * is. The runs hold until the outbox is written to. */
+size_t outbox_ready(const struct outbox *o, uint64_t covered, struct bytes *ret_runs, size_t max,
+                    bool *ret_all);
 /* The first n bytes of what was ready have left. */
 void outbox_sent(struct outbox *o, size_t n);
-/* Bytes that have not left yet. */
-static inline size_t outbox_pending(const struct outbox *o)
-{
-    return o->bytes.len - o->sent;
-}
 
 #endif

@@ -18,6 +18,8 @@ struct model {
     size_t len, sent, cap;
 };
 
+enum { RUNS = 4 };
+
 static struct rng rng;
 
 static void model_put(struct model *m, struct bytes b, uint64_t position)
@@ -57,7 +59,6 @@ static struct bytes some_bytes(char *room, size_t max)
 static void reply(struct outbox *o, struct model *m, uint64_t position)
 {
     char room[64], push[32];
-    size_t start = o->bytes.len;
     outbox_reply_begin(o);
     struct bytes first = some_bytes(room, 20);
     buf_put(&o->bytes, first);
@@ -68,19 +69,31 @@ static void reply(struct outbox *o, struct model *m, uint64_t position)
     struct bytes second = some_bytes(room + 32, 20);
     buf_put(&o->bytes, second);
     model_put(m, second, position);
-    outbox_gate(o, start, position);
-    outbox_touch(o);
-    outbox_reply_end(o);
+    outbox_reply_end(o, position);
     if (pushed) model_put(m, aside, position / 2);
+}
+
+/* A part of a block that others hold, too. */
+static void share(struct outbox *o, struct model *m, struct block *block, uint64_t position)
+{
+    size_t from = rng_below(&rng, block->bytes.len);
+    size_t len = 1 + rng_below(&rng, block->bytes.len - from);
+    outbox_share(o, block, from, len, position);
+    model_put(m, (struct bytes){block->bytes.data + from, len}, position);
 }
 
 static void check_and_send(struct outbox *o, struct model *m, uint64_t covered)
 {
-    struct bytes ready = outbox_ready(o, covered);
-    assert_int_equal(ready.len, model_ready(m, covered));
-    if (ready.len > 0) assert_memory_equal(ready.data, m->bytes + m->sent, ready.len);
-    size_t n = rng_below(&rng, ready.len + 1);
-    if (rng_below(&rng, 4) == 0) n = ready.len;
+    struct bytes runs[RUNS];
+    bool is_all;
+    size_t count = outbox_ready(o, covered, runs, RUNS, &is_all), all = 0;
+    for (size_t i = 0; i < count; all += runs[i++].len)
+        assert_memory_equal(runs[i].data, m->bytes + m->sent + all, runs[i].len);
+    if (count < RUNS) assert_int_equal(all, model_ready(m, covered));
+    else assert_true(all <= model_ready(m, covered));
+    assert_int_equal(is_all, all == m->len - m->sent);
+    size_t n = rng_below(&rng, all + 1);
+    if (rng_below(&rng, 4) == 0) n = all;
     outbox_sent(o, n);
     m->sent += n;
     assert_int_equal(outbox_pending(o), m->len - m->sent);
@@ -93,9 +106,14 @@ static void run(size_t steps, size_t put_bytes_max)
     struct model m = {0};
     uint64_t covered = 0, head = 0;
     char *room = mem_alloc(put_bytes_max);
+    struct block *block = block_new();
     outbox_init(&o, count_dirty, &dirty);
     for (size_t i = 0; i < steps; i++) {
-        switch (rng_below(&rng, 6)) {
+        switch (rng_below(&rng, 7)) {
+        case 6:
+            buf_append(&block->bytes, room, 1 + rng_below(&rng, put_bytes_max));
+            share(&o, &m, block, rng_below(&rng, 2) ? 0 : rng_below(&rng, head + 1));
+            break;
         case 0:
             head += rng_below(&rng, 5);
             break;
@@ -117,8 +135,9 @@ static void run(size_t steps, size_t put_bytes_max)
             check_and_send(&o, &m, covered);
         }
     }
-    check_and_send(&o, &m, UINT64_MAX);
+    for (int i = 0; i < 1000; i++) check_and_send(&o, &m, UINT64_MAX);
     assert_int_equal(dirty, 1);
+    block_unref(block);
     mem_free(room);
     mem_free(m.bytes);
     mem_free(m.waits_for);
@@ -171,11 +190,13 @@ static void test_pushes_follow_the_reply(void **state)
     buf_put(&o.bytes, BYTES("*2\r\n:1\r\n"));
     outbox_put(&o, BYTES(">push"), 7);
     buf_put(&o.bytes, BYTES(":2\r\n"));
-    outbox_reply_end(&o);
-    struct bytes ready = outbox_ready(&o, 0);
-    assert_true(bytes_eq(ready, BYTES("*2\r\n:1\r\n:2\r\n")));
-    ready = outbox_ready(&o, 7);
-    assert_true(bytes_eq(ready, BYTES("*2\r\n:1\r\n:2\r\n>push")));
+    outbox_reply_end(&o, 0);
+    struct bytes ready;
+    bool all;
+    assert_int_equal(outbox_ready(&o, 0, &ready, 1, &all), 1);
+    assert_true(bytes_eq(ready, BYTES("*2\r\n:1\r\n:2\r\n")) && !all);
+    assert_int_equal(outbox_ready(&o, 7, &ready, 1, &all), 1);
+    assert_true(bytes_eq(ready, BYTES("*2\r\n:1\r\n:2\r\n>push")) && all);
     outbox_fini(&o);
 }
 

@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/logline.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "server/internal.h"
+
+enum { RUNS_MAX = 8 }; /* written at once */
 
 /* ---- The port: what the broker asks of a connection ---- */
 
@@ -206,7 +209,7 @@ static void take_input(struct conn *c, size_t n)
 static void on_end(struct conn *c)
 {
     broker_session_hangup(c->server->broker, c->session);
-    if (outbox_pending(&c->session->out) == 0) conn_close(c);
+    if (subscriber_pending(&c->session->subscriber) == 0) conn_close(c);
     else port_close(c, true);
 }
 
@@ -245,7 +248,7 @@ void conn_resume(struct conn *c)
 static bool over_output_limit(struct conn *c)
 {
     struct broker *b = c->server->broker;
-    size_t pending = outbox_pending(&c->session->out);
+    size_t pending = subscriber_pending(&c->session->subscriber);
     const struct output_limit *limit =
         &broker_settings(b)->output_limits[session_is_subscribed(c->session) ? 2 : 0];
     if (limit->hard > 0 && pending > (size_t)limit->hard) return true;
@@ -266,29 +269,44 @@ static void gate(struct conn *c)
     c->server->gated = c;
 }
 
+/* One write of runs that follow each other; one run is the rule. */
+static ssize_t send_runs(int fd, const struct bytes *runs, size_t count)
+{
+    if (count == 1) return send(fd, runs->data, runs->len, MSG_NOSIGNAL);
+    struct iovec parts[RUNS_MAX];
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+    for (size_t i = 0; i < count; i++)
+        parts[i] = (struct iovec){(void *)(uintptr_t)runs[i].data, runs[i].len};
+    return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
 /* Writes what may leave. False when the connection is gone. */
 static bool write_ready(struct conn *c)
 {
-    struct outbox *out = &c->session->out;
-    struct bytes ready = outbox_ready(out, journal_covered(c->server->journal));
-    if (ready.len == 0) return true;
-    ssize_t n = send(c->fd, ready.data, ready.len, MSG_NOSIGNAL);
+    struct subscriber *s = &c->session->subscriber;
+    struct bytes runs[RUNS_MAX];
+    size_t count = subscriber_ready(s, journal_covered(c->server->journal), runs, RUNS_MAX);
+    if (count == 0) return true;
+    ssize_t n = send_runs(c->fd, runs, count), all = 0;
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
         conn_close(c);
         return false;
     }
+    for (size_t i = 0; i < count; i++) all += (ssize_t)runs[i].len;
     if (n > 0) {
-        outbox_sent(out, (size_t)n);
+        subscriber_sent(s, (size_t)n);
         broker_count_output(c->server->broker, (size_t)n);
     }
-    update_interest(c, n < (ssize_t)ready.len);
+    update_interest(c, n < all || count == RUNS_MAX);
     return true;
 }
 
 void conn_flush(struct conn *c)
 {
-    if (c->state == CONN_DEAD || !write_ready(c)) return;
-    size_t pending = outbox_pending(&c->session->out);
+    if (c->state == CONN_DEAD) return;
+    /* A full socket is not tried again before it says so: on_ready() takes the interest away. */
+    if (!(c->interest & LOOP_WRITE) && !write_ready(c)) return;
+    size_t pending = subscriber_pending(&c->session->subscriber);
     if (pending == 0) {
         if (c->state == CONN_DRAINING) conn_close(c);
         return;
@@ -311,7 +329,10 @@ static void on_ready(void *arg, unsigned ready)
     server_begin_turn(c->server);
     if (ready & LOOP_READ && c->state == CONN_OPEN) on_readable(c);
     if (c->state == CONN_DEAD) return;
-    if (ready & LOOP_WRITE) conn_flush(c);
+    if (ready & LOOP_WRITE) {
+        update_interest(c, false);
+        conn_flush(c);
+    }
     if (c->state != CONN_DEAD) update_interest(c, c->interest & LOOP_WRITE);
 }
 

@@ -231,6 +231,8 @@ static void turn(struct server *s)
     server_look_at_loading(s);
     resume_conns(s);
     broker_turn_end(s->broker);
+    flush_dirty(s); /* answers first: who publishes goes on while its subscribers are served */
+    broker_spread(s->broker);
     flush_dirty(s);
     flush_gated(s);
     unhold_conns(s);
