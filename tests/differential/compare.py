@@ -74,7 +74,7 @@ def same_event_frames(a, b):
         for raw, reply in frames:
             value = reply[1]
             if isinstance(value, list) and len(value) == 3 and value[0][1] in (
-                    b"unsubscribe", b"punsubscribe"):
+                    b"unsubscribe", b"punsubscribe", b"sunsubscribe"):
                 counts.append((value[0][1], value[2]))
                 rest.append((reply[0], value[0], value[1]))
             else:

@@ -66,7 +66,7 @@ def _client_line(name, args, redis, leat):
     know have the same values."""
     if name != b"CLIENT" or _sub(args) not in (b"LIST", b"INFO") or redis[0] != leat[0]:
         return False
-    known = ("name", "db", "sub", "psub", "multi", "resp", "user", "cmd")
+    known = ("name", "db", "sub", "psub", "ssub", "multi", "resp", "user", "cmd")
 
     def lines(reply):
         return [dict(f.split("=", 1) for f in line.split(" ") if "=" in f)
@@ -117,6 +117,7 @@ LATER_INFO = {
     b"zrank": [("arity", b"3", b"-3")],
     b"zrevrank": [("arity", b"3", b"-3")],
     b"publish": [("flags", None, b"may_replicate")],
+    b"spublish": [("flags", None, b"may_replicate")],
     b"wait": [("flags", b"noscript", b"blocking"), ("categories", None, b"@blocking")],
 }
 

@@ -5,7 +5,7 @@ from families import hashes, keys, lists, sets, strings, zsets
 
 NAMES = """
 auth client command config dbsize echo flushall flushdb hello info memory monitor object ping psubscribe publish pubsub
-punsubscribe quit reset select slowlog subscribe swapdb time unsubscribe wait
+punsubscribe quit reset select slowlog spublish ssubscribe subscribe sunsubscribe swapdb time unsubscribe wait
 copy del exists expire expireat expiretime keys move persist pexpire pexpireat pexpiretime pttl randomkey rename
 renamenx scan touch ttl type unlink
 append decr decrby get getdel getex getrange getset incr incrby incrbyfloat mget mset msetnx psetex set setex setnx
@@ -25,7 +25,7 @@ xadd xdel xlen xrange xread xrevrange xsetid xtrim
 GRAMMAR = strings.GRAMMAR + hashes.GRAMMAR + lists.GRAMMAR + sets.GRAMMAR + zsets.GRAMMAR + keys.GRAMMAR
 MORE = [["BLPOP", "a", "b", "0"], ["BLMPOP", "0", "2", "a", "b", "LEFT"], ["BLMOVE", "a", "b", "LEFT", "LEFT", "0"],
         ["BZPOPMIN", "a", "b", "0"], ["BZMPOP", "0", "2", "a", "b", "MIN"], ["WATCH", "a", "b"], ["PING"], ["MULTI"],
-        ["PUBLISH", "a", "b"], ["NOSUCH", "a"], ["OBJECT", "ENCODING", "a"], ["MEMORY", "USAGE", "k"], ["GET"],
+        ["PUBLISH", "a", "b"], ["SPUBLISH", "a", "b"], ["SSUBSCRIBE", "a", "b"], ["NOSUCH", "a"], ["OBJECT", "ENCODING", "a"], ["MEMORY", "USAGE", "k"], ["GET"],
         ["ZUNIONSTORE", "d", "9", "a"], ["ZUNION", "x", "a"], ["ZMPOP", "0", "a", "MIN"], ["SINTERCARD", "-1", "a"],
         ["MSET", "a", "1", "b"], ["CONFIG", "GET", "x"], ["CLIENT", "ID"], ["OBJECT", "NIX", "a"]]
 

@@ -14,8 +14,9 @@ def step(gen, conn):
     return token(conn, *gen.pick([
         ["SUBSCRIBE"] + channels, ["SUBSCRIBE"] + channels, ["PSUBSCRIBE"] + patterns,
         ["UNSUBSCRIBE"] + channels, ["PUNSUBSCRIBE"] + patterns,
-        gen.pick([["UNSUBSCRIBE"], ["PUNSUBSCRIBE"], ["subscribe", "news"]]),
-        gen.pick([["SUBSCRIBE"], ["PSUBSCRIBE"], ["GET", "s1"], ["SET", "s1", "x"], ["RESET"], ["PING"], ["PING", "x"],
+        ["SSUBSCRIBE"] + channels, ["SUNSUBSCRIBE"] + channels,
+        gen.pick([["UNSUBSCRIBE"], ["PUNSUBSCRIBE"], ["SUNSUBSCRIBE"], ["subscribe", "news"]]),
+        gen.pick([["SUBSCRIBE"], ["PSUBSCRIBE"], ["SSUBSCRIBE"], ["SPUBLISH", "news", "mine"], ["GET", "s1"], ["SET", "s1", "x"], ["RESET"], ["PING"], ["PING", "x"],
                   ["PUBLISH", "news", "mine"], ["HELLO", "3"], ["HELLO", "2"], ["MULTI"], ["DISCARD"], ["nosuch"], ["SELECT", "1"],
                   ["CLIENT", "GETNAME"], ["ECHO", "x"]]),
     ]))
@@ -25,6 +26,9 @@ def publish(gen, conn):
     return token(conn, *gen.pick([
         ["PUBLISH", gen.pick(CHANNELS), gen.text()], ["PUBLISH", gen.pick(CHANNELS), gen.text()],
         ["PUBLISH", gen.pick(CHANNELS), gen.text()], ["PUBLISH", gen.pick(CHANNELS), gen.text()],
+        ["SPUBLISH", gen.pick(CHANNELS), gen.text()], ["SPUBLISH", gen.pick(CHANNELS), gen.text()],
+        ["PUBSUB", "SHARDNUMSUB"] + gen.some(lambda: gen.pick(CHANNELS)), ["SPUBLISH", "x"], ["PUBSUB", "SHARDCHANNELS", "none*"],
+        ["PUBSUB", "SHARDCHANNELS", "a", "b"], ["PUBSUB", "CHANNELS", "a", "b"],
         ["PUBSUB", "NUMSUB"] + gen.some(lambda: gen.pick(CHANNELS)), ["PUBSUB", "NUMPAT"], ["PUBLISH", "x"],
         ["PUBSUB", "CHANNELS", "none*"], ["PUBLISH", "a", "b", "c"]]))
 
@@ -42,7 +46,7 @@ def sequence(gen, length):
         chosen = step(gen, conn)
         if chosen.name() == b"MULTI":
             # Inside a transaction only what answers QUEUED at once; the token would be queued too.
-            steps.append(Step("raw", conn, [b"MULTI\r\nPUBLISH news tx\r\nPUBLISH x tx2\r\nEXEC\r\n"]))
+            steps.append(Step("raw", conn, [b"MULTI\r\nPUBLISH news tx\r\nSSUBSCRIBE x\r\nSPUBLISH x ts\r\nPUBLISH x tx2\r\nEXEC\r\n"]))
             steps += [token(c) for c in (0, 1, 2)]
             continue
         steps.append(chosen)
