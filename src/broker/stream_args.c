@@ -135,7 +135,8 @@ bool stream_arg_trim_end(struct call *c, const struct stream_trim_args *a)
 bool stream_is_there(struct call *c, int64_t result)
 {
     if (result >= 0) return true;
-    resp_error(c->reply, "ERR the stream cannot be read from disk (%s)", strerror((int)-result));
+    if (result == -EAGAIN) call_await_load(c);
+    else call_error_load(c, (int)result);
     return false;
 }
 
