@@ -19,6 +19,7 @@
     X(4, COPY, replay_copy)               /* new database (int), new key; target was deleted    */ \
     X(5, FLUSH, replay_flush)             /* none; the key is empty                             */ \
     X(6, SWAP, replay_swap)               /* other database (int); the key is empty             */ \
+    X(7, NOTHING, replay_nothing)         /* none; so that the next snapshot has a new position */ \
     X(10, STRING_SET, replay_string_set)  /* value; expiry is taken away                        */ \
     X(11, STRING_KEEP, replay_string_keep)   /* value; expiry stays                             */ \
     X(12, STRING_WRITE, replay_string_write) /* offset (int), bytes                             */ \

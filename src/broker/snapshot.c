@@ -281,8 +281,18 @@ static void note_failure(struct broker *b, struct snapshots *s, const char *erro
             "%s; the one before and the journal are as they were, nothing is lost", error);
 }
 
+/* A second snapshot of the same state takes the place of the first; but it is the one before that
+ * holds back what is dead. */
+static void move_on(struct broker *b, const struct snapshots *s)
+{
+    if (journal_head(b->journal) != s->stats.position || s->stats.size == 0) return;
+    record_put_head(journal_begin(b->journal), REC_NOTHING, 0, (struct bytes){0});
+    journal_end(b->journal);
+}
+
 static bool begin(struct broker *b, struct snapshots *s)
 {
+    move_on(b, s);
     struct snapshot_options o = {
         .dir = b->settings.dir, .synced = synced_upto, .failed = has_failed, .arg = b};
     if (b->chunks != NULL) {
