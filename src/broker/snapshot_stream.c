@@ -25,10 +25,10 @@ static void put_id(struct buf *out, struct stream_id id)
 }
 
 /* What both kinds of blocks begin with. */
-static void put_block_head(struct buf *out, const struct block *b)
+static void put_block_head(struct buf *out, const struct stream_block *b)
 {
     struct bytes deleted = {(const char *)b->deleted,
-                            b->deleted != NULL ? block_deleted_bytes(b) : 0};
+                            b->deleted != NULL ? stream_block_deleted_bytes(b) : 0};
     put_id(out, b->first);
     put_id(out, b->last);
     record_put_varint(out, b->ordinal);
@@ -40,7 +40,7 @@ static void put_block_head(struct buf *out, const struct block *b)
 }
 
 static size_t put_block(struct snapshot_writer *w, int db, const struct key *k,
-                        const struct block *b)
+                        const struct stream_block *b)
 {
     struct buf *out = snapshot_record(w);
     size_t start = out->len;
@@ -81,7 +81,7 @@ static size_t block_from_ordinal(const struct stream *s, uint64_t ordinal)
     size_t low = 0, high = s->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (stream_block(s, middle)->ordinal < ordinal) low = middle + 1;
+        if (block_at(s, middle)->ordinal < ordinal) low = middle + 1;
         else high = middle;
     }
     return low;
@@ -94,7 +94,7 @@ static bool put_blocks(struct snapshot_writer *w, int db, const struct key *k, u
     size_t put = 0;
     size_t i = *cursor > 0 ? block_from_ordinal(s, *cursor - 1) : 0;
     for (; i < s->count; i++) {
-        struct block *b = stream_block(s, i);
+        struct stream_block *b = block_at(s, i);
         if (put >= PUT_BYTES) {
             *cursor = b->ordinal + 1;
             return false;
@@ -140,9 +140,9 @@ static struct stream *find_or_add(struct keyspace *ks, const struct record *r)
 }
 
 /* The block without its bytes; NULL when it makes no sense. */
-static struct block *read_block_head(struct record *r)
+static struct stream_block *read_block_head(struct record *r)
 {
-    struct block *b = block_new(0);
+    struct stream_block *b = stream_block_new(0);
     b->first = record_id(r);
     b->last = record_id(r);
     b->ordinal = record_varint(r);
@@ -155,15 +155,15 @@ static struct block *read_block_head(struct record *r)
     bool good = !r->bad && count > 0 && count <= UINT32_MAX && start <= count &&
                 wire_len <= UINT32_MAX && b->live_bytes <= wire_len &&
                 stream_id_cmp(b->first, b->last) <= 0 &&
-                (deleted.len == 0 || deleted.len == block_deleted_bytes(b));
+                (deleted.len == 0 || deleted.len == stream_block_deleted_bytes(b));
     if (good && deleted.len > 0) b->deleted = mem_dup(deleted.data, deleted.len);
-    if (good) b->live = block_live_between(b, 0, b->count);
+    if (good) b->live = stream_block_live_between(b, 0, b->count);
     if (good && b->live > 0) return b;
-    block_free(b);
+    stream_block_free(b);
     return NULL;
 }
 
-static bool read_chunk(struct stream *s, struct record *r, struct block *b)
+static bool read_chunk(struct stream *s, struct record *r, struct stream_block *b)
 {
     struct chunk_ref ref = {.file = record_varint(r), .offset = record_varint(r)};
     uint64_t length = record_varint(r), crc = record_varint(r);
@@ -173,32 +173,32 @@ static bool read_chunk(struct stream *s, struct record *r, struct block *b)
            store_adopt(s->store, b, &ref);
 }
 
-static bool read_bytes(struct stream *s, struct record *r, struct block *b)
+static bool read_bytes(struct stream *s, struct record *r, struct stream_block *b)
 {
     struct bytes offsets = record_bytes(r), wire = record_bytes(r);
     if (r->bad || offsets.len != b->count * sizeof(uint32_t) || wire.len != b->wire_len)
         return false;
-    b->data = block_data_new(b->wire_len, b->count);
+    b->data = stream_block_data_new(b->wire_len, b->count);
     memcpy(b->data->offsets, offsets.data, offsets.len);
     memcpy(b->data->wire, wire.data, wire.len);
     b->data->wire_len = b->wire_len;
     b->data->count = b->count;
-    if (!block_data_is_sound(b->data)) {
-        block_data_free(b->data);
+    if (!stream_block_data_is_sound(b->data)) {
+        stream_block_data_free(b->data);
         return false;
     }
     return true;
 }
 
 static int replay_block(struct keyspace *ks, struct record *r,
-                        bool (*fill)(struct stream *s, struct record *r, struct block *b))
+                        bool (*fill)(struct stream *s, struct record *r, struct stream_block *b))
 {
     struct stream *s = find_or_add(ks, r);
-    struct block *b = s != NULL ? read_block_head(r) : NULL;
+    struct stream_block *b = s != NULL ? read_block_head(r) : NULL;
     if (b == NULL) return -EBADMSG;
-    bool behind = s->count == 0 || stream_id_cmp(b->first, stream_block(s, s->count - 1)->last) > 0;
+    bool behind = s->count == 0 || stream_id_cmp(b->first, block_at(s, s->count - 1)->last) > 0;
     if (!behind || !fill(s, r, b)) {
-        block_free(b);
+        stream_block_free(b);
         return -EBADMSG;
     }
     stream_add_block(s, b);

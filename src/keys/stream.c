@@ -23,29 +23,29 @@ size_t stream_find_block(const struct stream *s, struct stream_id id)
     size_t low = 0, high = s->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (stream_id_cmp(stream_block(s, middle)->last, id) < 0) low = middle + 1;
+        if (stream_id_cmp(block_at(s, middle)->last, id) < 0) low = middle + 1;
         else high = middle;
     }
     return low;
 }
 
-void stream_push_block(struct stream *s, struct block *b)
+void stream_push_block(struct stream *s, struct stream_block *b)
 {
     if (s->first + s->count == s->cap) {
         if (s->first > s->cap / 2) {
-            memmove(s->blocks, s->blocks + s->first, s->count * sizeof(struct block *));
+            memmove(s->blocks, s->blocks + s->first, s->count * sizeof(struct stream_block *));
             s->first = 0;
         } else {
             s->cap = s->cap > 0 ? s->cap * 2 : 4;
-            s->blocks = mem_realloc(s->blocks, s->cap * sizeof(struct block *));
+            s->blocks = mem_realloc(s->blocks, s->cap * sizeof(struct stream_block *));
         }
     }
     s->blocks[s->first + s->count++] = b;
 }
 
-void stream_add_block(struct stream *s, struct block *b)
+void stream_add_block(struct stream *s, struct stream_block *b)
 {
-    struct block *tail = s->count > 0 ? stream_block(s, s->count - 1) : NULL;
+    struct stream_block *tail = s->count > 0 ? block_at(s, s->count - 1) : NULL;
     if (tail != NULL && !tail->closed) store_close(s->store, s, tail);
     stream_push_block(s, b);
     if (!b->closed) store_grown(s->store, s, b, b->wire_len);
@@ -55,7 +55,7 @@ void stream_add_block(struct stream *s, struct block *b)
     s->next_ordinal = b->ordinal + b->count;
 }
 
-static void forget_block(struct stream *s, struct block *b)
+static void forget_block(struct stream *s, struct stream_block *b)
 {
     if (!b->closed) store_forget_tail(s->store, s);
     store_forget(s->store, b);
@@ -65,15 +65,15 @@ static void forget_block(struct stream *s, struct block *b)
 static void remove_blocks(struct stream *s, size_t i, size_t n)
 {
     for (size_t at = i; at < i + n; at++) {
-        s->length -= stream_block(s, at)->live;
-        s->wire_bytes -= stream_block(s, at)->live_bytes;
-        forget_block(s, stream_block(s, at));
+        s->length -= block_at(s, at)->live;
+        s->wire_bytes -= block_at(s, at)->live_bytes;
+        forget_block(s, block_at(s, at));
     }
     if (i == 0) {
         s->first += n;
     } else {
-        struct block **at = s->blocks + s->first + i;
-        memmove(at, at + n, (s->count - i - n) * sizeof(struct block *));
+        struct stream_block **at = s->blocks + s->first + i;
+        memmove(at, at + n, (s->count - i - n) * sizeof(struct stream_block *));
     }
     s->count -= n;
     if (s->count == 0) s->first = 0;
@@ -83,7 +83,7 @@ static void free_stream(struct key *k)
 {
     struct stream *s = stream_of(k);
     store_forget_tail(s->store, s);
-    for (size_t i = 0; i < s->count; i++) store_forget(s->store, stream_block(s, i));
+    for (size_t i = 0; i < s->count; i++) store_forget(s->store, block_at(s, i));
     groups_free(s->groups);
     mem_free(s->blocks);
     mem_free(s);
@@ -92,27 +92,27 @@ static void free_stream(struct key *k)
 /* ---- Adding ---- */
 
 /* The block the next entry goes into, of `size` bytes. */
-static struct block *open_tail(struct stream *s, size_t size)
+static struct stream_block *open_tail(struct stream *s, size_t size)
 {
-    struct block *tail = s->count > 0 ? stream_block(s, s->count - 1) : NULL;
-    bool grown_up = tail != NULL && tail->wire_len + BLOCK_SEAL_MIN >= BLOCK_BYTES;
+    struct stream_block *tail = s->count > 0 ? block_at(s, s->count - 1) : NULL;
+    bool grown_up = tail != NULL && tail->wire_len + STREAM_BLOCK_SEAL_MIN >= STREAM_BLOCK_BYTES;
     if (tail != NULL && !tail->closed) {
-        if (tail->wire_len + size <= BLOCK_BYTES) return tail;
+        if (tail->wire_len + size <= STREAM_BLOCK_BYTES) return tail;
         store_close(s->store, s, tail);
     }
-    tail = block_new(s->next_ordinal);
-    tail->data = grown_up ? block_data_new(BLOCK_BYTES, BLOCK_BYTES / 128)
-                          : block_data_new(BLOCK_BYTES_FIRST, 4);
+    tail = stream_block_new(s->next_ordinal);
+    tail->data = grown_up ? stream_block_data_new(STREAM_BLOCK_BYTES, STREAM_BLOCK_BYTES / 128)
+                          : stream_block_data_new(STREAM_BLOCK_BYTES_FIRST, 4);
     stream_push_block(s, tail);
     return tail;
 }
 
 void stream_append(struct stream *s, struct stream_id id, const struct bytes *fields, size_t n)
 {
-    size_t size = block_entry_size(id, fields, n);
-    struct block *tail = open_tail(s, size);
+    size_t size = stream_block_entry_size(id, fields, n);
+    struct stream_block *tail = open_tail(s, size);
     must(tail->count == 0 || stream_id_cmp(id, tail->last) > 0);
-    block_append(tail, id, fields, n, size);
+    stream_block_append(tail, id, fields, n, size);
     s->length++;
     s->wire_bytes += size;
     s->last_id = id;
@@ -125,19 +125,19 @@ void stream_append(struct stream *s, struct stream_id id, const struct bytes *fi
 
 int stream_get_block(struct stream *s, size_t i)
 {
-    return store_get(s->store, stream_block(s, i));
+    return store_get(s->store, block_at(s, i));
 }
 
 /* Where the entry is: 1, 0 when it is nowhere, or negative. */
 static int locate(struct stream *s, struct stream_id id, size_t *ret_block, uint32_t *ret_entry)
 {
     size_t i = stream_find_block(s, id);
-    if (i == s->count || stream_id_cmp(id, stream_block(s, i)->first) < 0) return 0;
+    if (i == s->count || stream_id_cmp(id, block_at(s, i)->first) < 0) return 0;
     int r = stream_get_block(s, i);
     if (r < 0) return r;
-    const struct block *b = stream_block(s, i);
-    uint32_t at = block_lower_bound(b, id);
-    if (!block_is_live(b, at) || stream_id_cmp(block_id(b, at), id) != 0) return 0;
+    const struct stream_block *b = block_at(s, i);
+    uint32_t at = stream_block_lower_bound(b, id);
+    if (!stream_block_is_live(b, at) || stream_id_cmp(stream_block_id(b, at), id) != 0) return 0;
     *ret_block = i;
     *ret_entry = at;
     return 1;
@@ -156,8 +156,8 @@ int stream_find(struct stream *s, struct stream_id id, struct stream_entry *ret)
     uint32_t entry;
     int r = locate(s, id, &i, &entry);
     if (r <= 0) return r;
-    const struct block *b = stream_block(s, i);
-    *ret = (struct stream_entry){id, b->ordinal + entry, block_wire(b, entry)};
+    const struct stream_block *b = block_at(s, i);
+    *ret = (struct stream_entry){id, b->ordinal + entry, stream_block_wire(b, entry)};
     return 1;
 }
 
@@ -167,9 +167,9 @@ int stream_delete(struct stream *s, struct stream_id id)
     uint32_t entry;
     int r = locate(s, id, &i, &entry);
     if (r <= 0) return r;
-    struct block *b = stream_block(s, i);
+    struct stream_block *b = block_at(s, i);
     uint64_t before = b->live_bytes;
-    block_delete(b, entry);
+    stream_block_delete(b, entry);
     s->length--;
     s->wire_bytes -= before - b->live_bytes;
     if (b->live == 0) remove_blocks(s, i, 1);
@@ -183,16 +183,16 @@ static int live_id(struct stream *s, size_t i, uint32_t from, struct stream_id *
 {
     int r = stream_get_block(s, i);
     if (r < 0) return r;
-    const struct block *b = stream_block(s, i);
-    while (!block_is_live(b, from)) from++;
-    *ret = block_id(b, from);
+    const struct stream_block *b = block_at(s, i);
+    while (!stream_block_is_live(b, from)) from++;
+    *ret = stream_block_id(b, from);
     return 0;
 }
 
 /* An id that no entry up to the last one reaches. */
 static struct stream_id behind_all(const struct stream *s)
 {
-    struct stream_id id = stream_block(s, s->count - 1)->last;
+    struct stream_id id = block_at(s, s->count - 1)->last;
     if (!stream_id_next(&id)) id = STREAM_ID_MAX;
     return id;
 }
@@ -203,20 +203,19 @@ static int cut_after(struct stream *s, uint64_t gone, bool approximately,
 {
     uint64_t passed = 0;
     size_t i = 0;
-    while (i < s->count && passed + stream_block(s, i)->live <= gone)
-        passed += stream_block(s, i++)->live;
+    while (i < s->count && passed + block_at(s, i)->live <= gone) passed += block_at(s, i++)->live;
     *ret_gone = gone;
     if (i == s->count) {
         *ret_keep_from = behind_all(s);
         return 0;
     }
-    struct block *b = stream_block(s, i);
+    struct stream_block *b = block_at(s, i);
     if (approximately && b->data == NULL) {
         *ret_gone = passed;
         *ret_keep_from = b->first;
         return 0;
     }
-    return live_id(s, i, block_nth_live(b, (uint32_t)(gone - passed)), ret_keep_from);
+    return live_id(s, i, stream_block_nth_live(b, (uint32_t)(gone - passed)), ret_keep_from);
 }
 
 /* How many entries have smaller ids; the block they end in may stay as it is when `approximately`.
@@ -225,13 +224,13 @@ static int count_below(struct stream *s, struct stream_id id, bool approximately
 {
     size_t end = stream_find_block(s, id);
     uint64_t n = 0;
-    for (size_t i = 0; i < end; i++) n += stream_block(s, i)->live;
-    if (end < s->count && stream_id_cmp(stream_block(s, end)->first, id) < 0 &&
-        !(approximately && stream_block(s, end)->data == NULL)) {
+    for (size_t i = 0; i < end; i++) n += block_at(s, i)->live;
+    if (end < s->count && stream_id_cmp(block_at(s, end)->first, id) < 0 &&
+        !(approximately && block_at(s, end)->data == NULL)) {
         int r = stream_get_block(s, end);
         if (r < 0) return r;
-        const struct block *b = stream_block(s, end);
-        n += block_live_between(b, 0, block_lower_bound(b, id));
+        const struct stream_block *b = block_at(s, end);
+        n += stream_block_live_between(b, 0, stream_block_lower_bound(b, id));
     }
     *ret = n;
     return 0;
@@ -255,12 +254,12 @@ int64_t stream_trim_to(struct stream *s, struct stream_id keep_from)
 {
     uint64_t before = s->length;
     size_t whole = stream_find_block(s, keep_from);
-    if (whole < s->count && stream_id_cmp(stream_block(s, whole)->first, keep_from) < 0) {
+    if (whole < s->count && stream_id_cmp(block_at(s, whole)->first, keep_from) < 0) {
         int r = stream_get_block(s, whole);
         if (r < 0) return r;
-        struct block *b = stream_block(s, whole);
+        struct stream_block *b = block_at(s, whole);
         uint64_t live = b->live, bytes = b->live_bytes;
-        block_trim(b, block_lower_bound(b, keep_from));
+        stream_block_trim(b, stream_block_lower_bound(b, keep_from));
         s->length -= live - b->live;
         s->wire_bytes -= bytes - b->live_bytes;
         if (b->live == 0) whole++;
@@ -281,10 +280,10 @@ void stream_bytes(const struct stream *s, uint64_t *ret_memory, uint64_t *ret_di
     uint64_t memory = mem_size(s), disk = 0;
     if (s->blocks != NULL) memory += mem_size(s->blocks);
     for (size_t i = 0; i < s->count; i++) {
-        const struct block *b = stream_block(s, i);
+        const struct stream_block *b = block_at(s, i);
         memory += mem_size(b);
         if (b->deleted != NULL) memory += mem_size(b->deleted);
-        if (b->data != NULL) memory += block_data_memory(b->data);
+        if (b->data != NULL) memory += stream_block_data_memory(b->data);
         if (b->ref.file != 0) disk += chunk_size(b->ref.length);
     }
     *ret_memory = memory;
@@ -293,18 +292,18 @@ void stream_bytes(const struct stream *s, uint64_t *ret_memory, uint64_t *ret_di
 
 /* ---- As a value of the keyspace ---- */
 
-static struct block *copy_open(const struct stream *s, const struct block *b)
+static struct stream_block *copy_open(const struct stream *s, const struct stream_block *b)
 {
-    struct block *copy = block_new(b->ordinal);
-    struct block_data *d = b->data;
+    struct stream_block *copy = stream_block_new(b->ordinal);
+    struct stream_block_data *d = b->data;
     uint64_t *deleted = b->deleted;
     *copy = *b;
-    copy->data = block_data_new(d->wire_cap, d->count_cap);
+    copy->data = stream_block_data_new(d->wire_cap, d->count_cap);
     copy->data->wire_len = d->wire_len;
     copy->data->count = d->count;
     memcpy(copy->data->wire, d->wire, d->wire_len);
     memcpy(copy->data->offsets, d->offsets, d->count * sizeof(uint32_t));
-    if (deleted != NULL) copy->deleted = mem_dup(deleted, block_deleted_bytes(b));
+    if (deleted != NULL) copy->deleted = mem_dup(deleted, stream_block_deleted_bytes(b));
     s->store->open_bytes += b->wire_len;
     return copy;
 }
@@ -315,7 +314,7 @@ static void copy_stream(struct key *to, const struct key *from)
     stream_init(to, s->store);
     struct stream *t = stream_of(to);
     for (size_t i = 0; i < s->count; i++) {
-        struct block *b = stream_block(s, i);
+        struct stream_block *b = block_at(s, i);
         stream_push_block(t, b->closed ? store_share(s->store, b) : copy_open(s, b));
     }
     t->length = s->length;

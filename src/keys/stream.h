@@ -27,7 +27,7 @@
 #include "keys/keyspace.h"
 #include "keys/stream_id.h"
 
-struct block;        /* stream_block.h */
+struct stream_block; /* stream_block.h */
 struct groups;       /* stream_group.h */
 struct stream_store; /* stream_store.h */
 
@@ -39,8 +39,8 @@ struct stream_retention {
 };
 
 struct stream {
-    struct stream_store *store; /* borrowed */
-    struct block **blocks;      /* blocks[first .. first + count) */
+    struct stream_store *store;   /* borrowed */
+    struct stream_block **blocks; /* blocks[first .. first + count) */
     size_t first, count, cap;
     uint64_t length;     /* entries there are */
     uint64_t wire_bytes; /* of them, as they are sent */

@@ -5,33 +5,33 @@
 
 /* ---- Data ---- */
 
-struct block_data *block_data_new(uint32_t wire_cap, uint32_t count_cap)
+struct stream_block_data *stream_block_data_new(uint32_t wire_cap, uint32_t count_cap)
 {
-    struct block_data *d = mem_alloc(sizeof *d);
-    *d = (struct block_data){.wire = mem_alloc(wire_cap > 0 ? wire_cap : 1),
-                             .offsets =
-                                 mem_alloc((count_cap > 0 ? count_cap : 1) * sizeof(uint32_t)),
-                             .wire_cap = wire_cap,
-                             .count_cap = count_cap,
-                             .refs = 1};
+    struct stream_block_data *d = mem_alloc(sizeof *d);
+    *d = (struct stream_block_data){
+        .wire = mem_alloc(wire_cap > 0 ? wire_cap : 1),
+        .offsets = mem_alloc((count_cap > 0 ? count_cap : 1) * sizeof(uint32_t)),
+        .wire_cap = wire_cap,
+        .count_cap = count_cap,
+        .refs = 1};
     return d;
 }
 
-struct block_data *block_data_of_chunk(char *raw, uint32_t count, uint32_t wire_len)
+struct stream_block_data *stream_block_data_of_chunk(char *raw, uint32_t count, uint32_t wire_len)
 {
-    struct block_data *d = mem_alloc(sizeof *d);
-    *d = (struct block_data){.raw = raw,
-                             .offsets = (uint32_t *)(void *)raw,
-                             .wire = raw + (size_t)count * sizeof(uint32_t),
-                             .wire_len = wire_len,
-                             .wire_cap = wire_len,
-                             .count = count,
-                             .count_cap = count,
-                             .refs = 1};
+    struct stream_block_data *d = mem_alloc(sizeof *d);
+    *d = (struct stream_block_data){.raw = raw,
+                                    .offsets = (uint32_t *)(void *)raw,
+                                    .wire = raw + (size_t)count * sizeof(uint32_t),
+                                    .wire_len = wire_len,
+                                    .wire_cap = wire_len,
+                                    .count = count,
+                                    .count_cap = count,
+                                    .refs = 1};
     return d;
 }
 
-void block_data_free(struct block_data *d)
+void stream_block_data_free(struct stream_block_data *d)
 {
     if (d == NULL) return;
     if (d->raw == NULL) {
@@ -42,12 +42,12 @@ void block_data_free(struct block_data *d)
     mem_free(d);
 }
 
-size_t block_data_memory(const struct block_data *d)
+size_t stream_block_data_memory(const struct stream_block_data *d)
 {
     return sizeof *d + d->wire_cap + d->count_cap * sizeof(uint32_t);
 }
 
-bool block_data_is_sound(const struct block_data *d)
+bool stream_block_data_is_sound(const struct stream_block_data *d)
 {
     if (d->count == 0 || d->wire_len < 2 || d->wire[d->wire_len - 1] != '\n') return false;
     for (uint32_t i = 0; i < d->count; i++) {
@@ -58,7 +58,7 @@ bool block_data_is_sound(const struct block_data *d)
     return d->offsets[0] == 0;
 }
 
-static void reserve(struct block_data *d, size_t bytes)
+static void reserve(struct stream_block_data *d, size_t bytes)
 {
     if (d->count == d->count_cap) {
         d->count_cap = d->count_cap * 2;
@@ -66,7 +66,7 @@ static void reserve(struct block_data *d, size_t bytes)
     }
     if (bytes <= d->wire_cap - d->wire_len) return;
     size_t cap = (size_t)d->wire_cap * 2;
-    if (cap > BLOCK_BYTES) cap = BLOCK_BYTES;
+    if (cap > STREAM_BLOCK_BYTES) cap = STREAM_BLOCK_BYTES;
     if (cap < d->wire_len + bytes) cap = d->wire_len + bytes;
     must(cap <= UINT32_MAX);
     d->wire_cap = (uint32_t)cap;
@@ -75,14 +75,14 @@ static void reserve(struct block_data *d, size_t bytes)
 
 /* ---- Blocks ---- */
 
-struct block *block_new(uint64_t ordinal)
+struct stream_block *stream_block_new(uint64_t ordinal)
 {
-    struct block *b = mem_calloc(sizeof *b);
+    struct stream_block *b = mem_calloc(sizeof *b);
     b->ordinal = ordinal;
     return b;
 }
 
-void block_free(struct block *b)
+void stream_block_free(struct stream_block *b)
 {
     if (b == NULL) return;
     mem_free(b->deleted);
@@ -104,7 +104,7 @@ static size_t bulk_size(size_t len)
     return 1 + digits(len) + 2 + len + 2;
 }
 
-size_t block_entry_size(struct stream_id id, const struct bytes *fields, size_t n)
+size_t stream_block_entry_size(struct stream_id id, const struct bytes *fields, size_t n)
 {
     size_t size = STREAM_ENTRY_HEAD + bulk_size(digits(id.ms) + 1 + digits(id.seq));
     size += 1 + digits(n) + 2;
@@ -138,11 +138,11 @@ static char *put_bulk(char *at, struct bytes b)
     return at;
 }
 
-void block_append(struct block *b, struct stream_id id, const struct bytes *fields, size_t n,
-                  size_t size)
+void stream_block_append(struct stream_block *b, struct stream_id id, const struct bytes *fields,
+                         size_t n, size_t size)
 {
     char text[STREAM_ID_TEXT_MAX];
-    struct block_data *d = b->data;
+    struct stream_block_data *d = b->data;
     must(!b->closed && size <= UINT32_MAX);
     reserve(d, size);
     char *at = d->wire + d->wire_len;
@@ -159,14 +159,14 @@ void block_append(struct block *b, struct stream_id id, const struct bytes *fiel
     b->live_bytes += size;
     b->wire_len = d->wire_len;
     if (b->deleted != NULL && b->count % 64 == 1) { /* a word more */
-        b->deleted = mem_realloc(b->deleted, block_deleted_bytes(b));
+        b->deleted = mem_realloc(b->deleted, stream_block_deleted_bytes(b));
         b->deleted[b->count / 64] = 0;
     }
 }
 
 /* ---- What is left in a block ---- */
 
-uint32_t block_live_between(const struct block *b, uint32_t from, uint32_t to)
+uint32_t stream_block_live_between(const struct stream_block *b, uint32_t from, uint32_t to)
 {
     uint32_t n = 0;
     if (from < b->start) from = b->start;
@@ -184,24 +184,24 @@ uint32_t block_live_between(const struct block *b, uint32_t from, uint32_t to)
     return n;
 }
 
-uint32_t block_nth_live(const struct block *b, uint32_t n)
+uint32_t stream_block_nth_live(const struct stream_block *b, uint32_t n)
 {
     must(n < b->live);
     if (b->deleted == NULL) return b->start + n;
     for (uint32_t i = b->start;; i++)
-        if (!block_is_deleted(b, i) && n-- == 0) return i;
+        if (!stream_block_is_deleted(b, i) && n-- == 0) return i;
 }
 
 /* ---- With the data ---- */
 
-struct bytes block_wire(const struct block *b, uint32_t i)
+struct bytes stream_block_wire(const struct stream_block *b, uint32_t i)
 {
-    return block_wire_run(b, i, i + 1);
+    return stream_block_wire_run(b, i, i + 1);
 }
 
-struct bytes block_wire_run(const struct block *b, uint32_t from, uint32_t to)
+struct bytes stream_block_wire_run(const struct stream_block *b, uint32_t from, uint32_t to)
 {
-    const struct block_data *d = b->data;
+    const struct stream_block_data *d = b->data;
     must(from < to && to <= d->count);
     uint32_t end = to < d->count ? d->offsets[to] : d->wire_len;
     return (struct bytes){d->wire + d->offsets[from], end - d->offsets[from]};
@@ -214,7 +214,7 @@ static uint64_t take_number(const char **at)
     return n;
 }
 
-struct stream_id block_id(const struct block *b, uint32_t i)
+struct stream_id stream_block_id(const struct stream_block *b, uint32_t i)
 {
     struct stream_id id;
     const char *at = b->data->wire + b->data->offsets[i] + STREAM_ENTRY_HEAD + 1;
@@ -226,34 +226,34 @@ struct stream_id block_id(const struct block *b, uint32_t i)
     return id;
 }
 
-uint32_t block_lower_bound(const struct block *b, struct stream_id id)
+uint32_t stream_block_lower_bound(const struct stream_block *b, struct stream_id id)
 {
     if (stream_id_cmp(id, b->first) <= 0) return 0;
     if (stream_id_cmp(id, b->last) > 0) return b->count;
     uint32_t low = 0, high = b->count - 1; /* the last one is not below */
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (stream_id_cmp(block_id(b, middle), id) < 0) low = middle + 1;
+        if (stream_id_cmp(stream_block_id(b, middle), id) < 0) low = middle + 1;
         else high = middle;
     }
     return low;
 }
 
-void block_delete(struct block *b, uint32_t i)
+void stream_block_delete(struct stream_block *b, uint32_t i)
 {
-    must(block_is_live(b, i));
-    if (b->deleted == NULL) b->deleted = mem_calloc(block_deleted_bytes(b));
+    must(stream_block_is_live(b, i));
+    if (b->deleted == NULL) b->deleted = mem_calloc(stream_block_deleted_bytes(b));
     b->deleted[i / 64] |= UINT64_C(1) << i % 64;
     b->live--;
-    b->live_bytes -= block_wire(b, i).len;
+    b->live_bytes -= stream_block_wire(b, i).len;
 }
 
-void block_trim(struct block *b, uint32_t i)
+void stream_block_trim(struct stream_block *b, uint32_t i)
 {
     for (uint32_t at = b->start; at < i; at++) {
-        if (block_is_deleted(b, at)) continue;
+        if (stream_block_is_deleted(b, at)) continue;
         b->live--;
-        b->live_bytes -= block_wire(b, at).len;
+        b->live_bytes -= stream_block_wire(b, at).len;
     }
     if (i > b->start) b->start = i;
 }

@@ -15,14 +15,14 @@
 #include "log/chunks.h"
 
 enum {
-    BLOCK_BYTES = 64 << 10,    /* of entries in a block, but for a single large one */
-    BLOCK_SEAL_MIN = 16 << 10, /* a smaller one is not worth a chunk of its own */
-    BLOCK_BYTES_FIRST = 256,
+    STREAM_BLOCK_BYTES = 64 << 10,    /* of entries in a block, but for a single large one */
+    STREAM_BLOCK_SEAL_MIN = 16 << 10, /* a smaller one is not worth a chunk of its own */
+    STREAM_BLOCK_BYTES_FIRST = 256,
 };
 
 /* The bytes of a block. Those of a closed block never change and may be shared by several blocks
  * (COPY) and a job of the chunk store; `refs` is under the store's lock. */
-struct block_data {
+struct stream_block_data {
     char *raw; /* what both point into when it came from a chunk; else NULL */
     char *wire;
     uint32_t *offsets; /* where each entry begins */
@@ -32,7 +32,7 @@ struct block_data {
 
 struct seal;
 
-struct block {
+struct stream_block {
     struct stream_id first, last; /* of all that was ever in it; count > 0 */
     uint64_t ordinal;             /* of entry 0 */
     uint32_t count;
@@ -41,65 +41,65 @@ struct block {
     uint32_t wire_len;
     uint64_t live_bytes;
     uint64_t *deleted; /* a bit per entry; NULL: none */
-    struct block_data *data;
+    struct stream_block_data *data;
     bool closed;
 
     /* The store's. */
-    struct chunk_ref ref;        /* file 0: not sealed */
-    struct seal *seal;           /* being sealed or moved; NULL */
-    struct load *load;           /* being brought in; NULL */
-    int error;                   /* why that failed, until it is told */
-    bool cached;                 /* sealed, and its data is here */
-    struct block *newer, *older; /* while it is cached */
+    struct chunk_ref ref;               /* file 0: not sealed */
+    struct seal *seal;                  /* being sealed or moved; NULL */
+    struct load *load;                  /* being brought in; NULL */
+    int error;                          /* why that failed, until it is told */
+    bool cached;                        /* sealed, and its data is here */
+    struct stream_block *newer, *older; /* while it is cached */
 };
 
-struct block *block_new(uint64_t ordinal);
+struct stream_block *stream_block_new(uint64_t ordinal);
 /* Its data must be gone or the caller's. */
-void block_free(struct block *b);
+void stream_block_free(struct stream_block *b);
 /* The size the entry would have. */
-size_t block_entry_size(struct stream_id id, const struct bytes *fields, size_t n);
+size_t stream_block_entry_size(struct stream_id id, const struct bytes *fields, size_t n);
 /* Room for it must be had: the block is open, and empty or not full with it. */
-void block_append(struct block *b, struct stream_id id, const struct bytes *fields, size_t n,
-                  size_t size);
+void stream_block_append(struct stream_block *b, struct stream_id id, const struct bytes *fields,
+                         size_t n, size_t size);
 
 /* The size of `deleted`, in bytes. */
-static inline size_t block_deleted_bytes(const struct block *b)
+static inline size_t stream_block_deleted_bytes(const struct stream_block *b)
 {
     return ((size_t)b->count + 63) / 64 * sizeof(uint64_t);
 }
-static inline bool block_is_deleted(const struct block *b, uint32_t i)
+static inline bool stream_block_is_deleted(const struct stream_block *b, uint32_t i)
 {
     return b->deleted != NULL && (b->deleted[i / 64] >> i % 64 & 1) != 0;
 }
 /* Not trimmed and not deleted. */
-static inline bool block_is_live(const struct block *b, uint32_t i)
+static inline bool stream_block_is_live(const struct stream_block *b, uint32_t i)
 {
-    return i >= b->start && i < b->count && !block_is_deleted(b, i);
+    return i >= b->start && i < b->count && !stream_block_is_deleted(b, i);
 }
 /* How many are live among [from, to). Needs no data. */
-uint32_t block_live_between(const struct block *b, uint32_t from, uint32_t to);
+uint32_t stream_block_live_between(const struct stream_block *b, uint32_t from, uint32_t to);
 /* The index of the n-th (from 0) live entry; n < live. Needs no data. */
-uint32_t block_nth_live(const struct block *b, uint32_t n);
+uint32_t stream_block_nth_live(const struct stream_block *b, uint32_t n);
 
 /* The rest needs the data. */
-struct stream_id block_id(const struct block *b, uint32_t i);
-struct bytes block_wire(const struct block *b, uint32_t i);
+struct stream_id stream_block_id(const struct stream_block *b, uint32_t i);
+struct bytes stream_block_wire(const struct stream_block *b, uint32_t i);
 /* The bytes of [from, to). */
-struct bytes block_wire_run(const struct block *b, uint32_t from, uint32_t to);
+struct bytes stream_block_wire_run(const struct stream_block *b, uint32_t from, uint32_t to);
 /* The first entry with this id or a higher one; count when there is none. Deleted and trimmed ones
  * count as well. */
-uint32_t block_lower_bound(const struct block *b, struct stream_id id);
+uint32_t stream_block_lower_bound(const struct stream_block *b, struct stream_id id);
 /* Marks as deleted; the entry is live. */
-void block_delete(struct block *b, uint32_t i);
+void stream_block_delete(struct stream_block *b, uint32_t i);
 /* Cuts off what is before entry i. */
-void block_trim(struct block *b, uint32_t i);
+void stream_block_trim(struct stream_block *b, uint32_t i);
 
-struct block_data *block_data_new(uint32_t wire_cap, uint32_t count_cap);
+struct stream_block_data *stream_block_data_new(uint32_t wire_cap, uint32_t count_cap);
 /* A chunk holds the offsets, then the wire. `raw` becomes the data's own. */
-struct block_data *block_data_of_chunk(char *raw, uint32_t count, uint32_t wire_len);
-void block_data_free(struct block_data *d);
-size_t block_data_memory(const struct block_data *d);
+struct stream_block_data *stream_block_data_of_chunk(char *raw, uint32_t count, uint32_t wire_len);
+void stream_block_data_free(struct stream_block_data *d);
+size_t stream_block_data_memory(const struct stream_block_data *d);
 /* Do the offsets make sense with the wire? For data from disk. */
-bool block_data_is_sound(const struct block_data *d);
+bool stream_block_data_is_sound(const struct stream_block_data *d);
 
 #endif

@@ -5,7 +5,7 @@
 #include "keys/stream.h"
 #include "keys/stream_store.h"
 
-static inline struct block *stream_block(const struct stream *s, size_t i)
+static inline struct stream_block *block_at(const struct stream *s, size_t i)
 {
     return s->blocks[s->first + i];
 }
@@ -13,9 +13,9 @@ static inline struct block *stream_block(const struct stream *s, size_t i)
 size_t stream_find_block(const struct stream *s, struct stream_id id);
 /* The data of the i-th block is here: 0 or negative. */
 int stream_get_block(struct stream *s, size_t i);
-void stream_push_block(struct stream *s, struct block *b);
+void stream_push_block(struct stream *s, struct stream_block *b);
 /* Takes over a block whose entries are behind all others. It is sealed, or its data is here and it
  * is as open as the tail of a stream is. */
-void stream_add_block(struct stream *s, struct block *b);
+void stream_add_block(struct stream *s, struct stream_block *b);
 
 #endif

@@ -26,7 +26,7 @@ static void fetch_ahead(struct stream_iter *it)
     struct stream *s = it->stream;
     size_t i = it->block;
     for (int n = 0; n < FETCH_BLOCKS && i < s->count; n++) {
-        struct block *b = stream_block(s, i);
+        struct stream_block *b = block_at(s, i);
         if (stream_id_cmp(b->first, it->to) > 0 && !it->reverse) return;
         if (stream_id_cmp(b->last, it->from) < 0 && it->reverse) return;
         if (b->data == NULL && b->error == 0) store_fetch(s->store, b);
@@ -36,7 +36,7 @@ static void fetch_ahead(struct stream_iter *it)
 
 static int get_block(struct stream_iter *it)
 {
-    struct block *b = stream_block(it->stream, it->block);
+    struct stream_block *b = block_at(it->stream, it->block);
     it->brought_in = b->data == NULL;
     int r = store_get(it->stream->store, b);
     if (r == -EAGAIN) fetch_ahead(it);
@@ -49,7 +49,7 @@ static int start(struct stream_iter *it)
     struct stream *s = it->stream;
     it->block = stream_find_block(s, it->reverse ? it->to : it->from);
     if (it->reverse &&
-        (it->block == s->count || stream_id_cmp(stream_block(s, it->block)->first, it->to) > 0))
+        (it->block == s->count || stream_id_cmp(block_at(s, it->block)->first, it->to) > 0))
         it->block--; /* its entries are all above; below 0: there is nothing */
     if (it->block >= s->count) {
         it->done = true;
@@ -57,9 +57,10 @@ static int start(struct stream_iter *it)
     }
     int r = get_block(it);
     if (r < 0) return r;
-    const struct block *b = stream_block(s, it->block);
-    it->entry = block_lower_bound(b, it->reverse ? it->to : it->from);
-    if (it->reverse && it->entry < b->count && stream_id_cmp(block_id(b, it->entry), it->to) == 0)
+    const struct stream_block *b = block_at(s, it->block);
+    it->entry = stream_block_lower_bound(b, it->reverse ? it->to : it->from);
+    if (it->reverse && it->entry < b->count &&
+        stream_id_cmp(stream_block_id(b, it->entry), it->to) == 0)
         it->entry++; /* reverse: the entry before `entry` is the next one */
     it->started = true;
     return 0;
@@ -70,7 +71,7 @@ static int to_block_with_more(struct stream_iter *it)
 {
     struct stream *s = it->stream;
     for (;;) {
-        const struct block *b = stream_block(s, it->block);
+        const struct stream_block *b = block_at(s, it->block);
         if (it->reverse ? it->entry > b->start : it->entry < b->count) {
             /* The data may have left since the last call. */
             int r = get_block(it);
@@ -81,9 +82,9 @@ static int to_block_with_more(struct stream_iter *it)
             it->done = true;
             return 0;
         }
-        if (it->brought_in) store_passed(s->store, stream_block(s, it->block));
+        if (it->brought_in) store_passed(s->store, block_at(s, it->block));
         it->block = next;
-        it->entry = it->reverse ? stream_block(s, next)->count : stream_block(s, next)->start;
+        it->entry = it->reverse ? block_at(s, next)->count : block_at(s, next)->start;
     }
 }
 
@@ -96,12 +97,12 @@ static int to_live(struct stream_iter *it)
     if (!it->started && ((r = start(it)) < 0 || it->done)) return r;
     for (;;) {
         if ((r = to_block_with_more(it)) <= 0) return r;
-        const struct block *b = stream_block(it->stream, it->block);
+        const struct stream_block *b = block_at(it->stream, it->block);
         if (it->reverse) {
-            if (block_is_live(b, it->entry - 1)) return 1;
+            if (stream_block_is_live(b, it->entry - 1)) return 1;
             it->entry--;
         } else {
-            if (block_is_live(b, it->entry)) return 1;
+            if (stream_block_is_live(b, it->entry)) return 1;
             it->entry++;
         }
     }
@@ -111,24 +112,24 @@ int stream_iter_next(struct stream_iter *it, struct stream_entry *ret)
 {
     int r = to_live(it);
     if (r <= 0) return r;
-    const struct block *b = stream_block(it->stream, it->block);
+    const struct stream_block *b = block_at(it->stream, it->block);
     uint32_t at = it->reverse ? it->entry - 1 : it->entry;
-    struct stream_id id = block_id(b, at);
+    struct stream_id id = stream_block_id(b, at);
     if (it->reverse ? stream_id_cmp(id, it->from) < 0 : stream_id_cmp(id, it->to) > 0) {
         it->done = true;
         return 0;
     }
     it->entry = it->reverse ? at : at + 1;
-    *ret = (struct stream_entry){id, b->ordinal + at, block_wire(b, at)};
+    *ret = (struct stream_entry){id, b->ordinal + at, stream_block_wire(b, at)};
     return 1;
 }
 
 /* The index behind the last entry of the block that is within the walk; forward. */
-static uint32_t end_in(const struct stream_iter *it, const struct block *b)
+static uint32_t end_in(const struct stream_iter *it, const struct stream_block *b)
 {
     if (stream_id_cmp(b->last, it->to) <= 0) return b->count;
     struct stream_id behind = it->to;
-    return stream_id_next(&behind) ? block_lower_bound(b, behind) : b->count;
+    return stream_id_next(&behind) ? stream_block_lower_bound(b, behind) : b->count;
 }
 
 int64_t stream_iter_run(struct stream_iter *it, uint64_t max, struct stream_run *ret)
@@ -137,7 +138,7 @@ int64_t stream_iter_run(struct stream_iter *it, uint64_t max, struct stream_run 
     if (max == 0) return 0;
     int r = to_live(it);
     if (r <= 0) return r;
-    const struct block *b = stream_block(it->stream, it->block);
+    const struct stream_block *b = block_at(it->stream, it->block);
     uint32_t from = it->entry, end = end_in(it, b);
     if (from >= end) {
         it->done = true;
@@ -146,13 +147,13 @@ int64_t stream_iter_run(struct stream_iter *it, uint64_t max, struct stream_run 
     if (end - from > max) end = from + (uint32_t)max;
     uint32_t to = end;
     if (b->deleted != NULL)
-        for (to = from + 1; to < end && !block_is_deleted(b, to); to++) {
+        for (to = from + 1; to < end && !stream_block_is_deleted(b, to); to++) {
         }
     it->entry = to;
-    *ret = (struct stream_run){.first = block_id(b, from),
-                               .last = block_id(b, to - 1),
+    *ret = (struct stream_run){.first = stream_block_id(b, from),
+                               .last = stream_block_id(b, to - 1),
                                .last_ordinal = b->ordinal + to - 1,
-                               .wire = block_wire_run(b, from, to)};
+                               .wire = stream_block_wire_run(b, from, to)};
     return to - from;
 }
 
@@ -170,8 +171,8 @@ static int end_of(struct stream *s, bool reverse, struct stream_id *ret)
 
 int stream_first(struct stream *s, struct stream_id *ret)
 {
-    if (s->count > 0 && block_is_live(stream_block(s, 0), 0)) {
-        *ret = stream_block(s, 0)->first;
+    if (s->count > 0 && stream_block_is_live(block_at(s, 0), 0)) {
+        *ret = block_at(s, 0)->first;
         return 1;
     }
     return end_of(s, false, ret);
@@ -179,8 +180,8 @@ int stream_first(struct stream *s, struct stream_id *ret)
 
 int stream_last(struct stream *s, struct stream_id *ret)
 {
-    const struct block *b = s->count > 0 ? stream_block(s, s->count - 1) : NULL;
-    if (b != NULL && block_is_live(b, b->count - 1)) {
+    const struct stream_block *b = s->count > 0 ? block_at(s, s->count - 1) : NULL;
+    if (b != NULL && stream_block_is_live(b, b->count - 1)) {
         *ret = b->last;
         return 1;
     }
@@ -196,11 +197,11 @@ int stream_prepare(struct stream *s, struct stream_id from, struct stream_id to,
     uint64_t have = 0;
     if (s->count == 0 || stream_id_cmp(from, to) > 0) return 0;
     size_t i = stream_find_block(s, reverse ? to : from);
-    if (reverse && (i == s->count || stream_id_cmp(stream_block(s, i)->first, to) > 0)) i--;
+    if (reverse && (i == s->count || stream_id_cmp(block_at(s, i)->first, to) > 0)) i--;
     /* What the first block holds of the range is not known without it: it counts for nothing. */
     for (bool is_first = true; i < s->count && have < max && missing < FETCH_BLOCKS;
          is_first = false) {
-        struct block *b = stream_block(s, i);
+        struct stream_block *b = block_at(s, i);
         if (reverse ? stream_id_cmp(b->last, from) < 0 : stream_id_cmp(b->first, to) > 0) break;
         int r = store_get(s->store, b);
         if (r < 0 && r != -EAGAIN) return r;
@@ -214,10 +215,10 @@ int stream_prepare(struct stream *s, struct stream_id from, struct stream_id to,
 /* How many entries of block i have smaller ids; or negative. */
 static int64_t count_in_block(struct stream *s, size_t i, struct stream_id id)
 {
-    const struct block *b = stream_block(s, i);
+    const struct stream_block *b = block_at(s, i);
     if (stream_id_cmp(id, b->first) <= 0) return 0;
     int r = stream_get_block(s, i);
-    return r < 0 ? r : (int64_t)block_live_between(b, 0, block_lower_bound(b, id));
+    return r < 0 ? r : (int64_t)stream_block_live_between(b, 0, stream_block_lower_bound(b, id));
 }
 
 int64_t stream_count(struct stream *s, struct stream_id from, struct stream_id to, uint64_t max)
@@ -230,7 +231,7 @@ int64_t stream_count(struct stream *s, struct stream_id from, struct stream_id t
     if (skipped < 0) return skipped;
     uint64_t enough = max < UINT64_MAX - (uint64_t)skipped ? max + (uint64_t)skipped : UINT64_MAX;
     for (; i < s->count && n < enough; i++) {
-        const struct block *b = stream_block(s, i);
+        const struct stream_block *b = block_at(s, i);
         if (stream_id_cmp(b->last, to) > 0) {
             struct stream_id behind = to;
             stream_id_next(&behind); /* `to` is below an id there is */
@@ -253,12 +254,12 @@ int stream_ordinal_after(struct stream *s, struct stream_id id, uint64_t *ret)
         *ret = s->next_ordinal;
         return 0;
     }
-    const struct block *b = stream_block(s, i);
+    const struct stream_block *b = block_at(s, i);
     uint32_t entry = 0;
     if (stream_id_cmp(next, b->first) > 0) {
         int r = stream_get_block(s, i);
         if (r < 0) return r;
-        entry = block_lower_bound(b, next);
+        entry = stream_block_lower_bound(b, next);
     }
     *ret = b->ordinal + entry;
     return 0;
@@ -268,10 +269,10 @@ uint64_t stream_count_from_ordinal(const struct stream *s, uint64_t ordinal)
 {
     uint64_t n = 0;
     for (size_t i = s->count; i-- > 0;) { /* from the end: that is where groups are */
-        const struct block *b = stream_block(s, i);
+        const struct stream_block *b = block_at(s, i);
         if (b->ordinal < ordinal) {
             uint64_t from = ordinal - b->ordinal;
-            if (from < b->count) n += block_live_between(b, (uint32_t)from, b->count);
+            if (from < b->count) n += stream_block_live_between(b, (uint32_t)from, b->count);
             break;
         }
         n += b->live;

@@ -12,13 +12,13 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "offsets are written a
 /* A closed block on its way into a chunk, or a chunk on its way into another file. */
 struct seal {
     struct chunk_job job;
-    struct block *block;     /* NULL: gone meanwhile */
-    struct block_data *data; /* NULL: it is a move */
+    struct stream_block *block;     /* NULL: gone meanwhile */
+    struct stream_block_data *data; /* NULL: it is a move */
 };
 
 struct load {
     struct chunk_job job;
-    struct block *block; /* NULL: gone meanwhile */
+    struct stream_block *block; /* NULL: gone meanwhile */
 };
 
 void stream_store_init(struct stream_store *store)
@@ -53,7 +53,7 @@ void stream_store_stats(const struct stream_store *store, struct stream_store_st
 
 /* ---- The cache, with `lock` held ---- */
 
-static void link_newest(struct stream_store *store, struct block *b)
+static void link_newest(struct stream_store *store, struct stream_block *b)
 {
     b->older = store->newest;
     b->newer = NULL;
@@ -62,7 +62,7 @@ static void link_newest(struct stream_store *store, struct block *b)
     store->newest = b;
 }
 
-static void unlink_cached(struct stream_store *store, struct block *b)
+static void unlink_cached(struct stream_store *store, struct stream_block *b)
 {
     if (b->newer != NULL) b->newer->older = b->older;
     else store->newest = b->older;
@@ -71,22 +71,22 @@ static void unlink_cached(struct stream_store *store, struct block *b)
     b->newer = b->older = NULL;
 }
 
-static void cache(struct stream_store *store, struct block *b)
+static void cache(struct stream_store *store, struct stream_block *b)
 {
     b->cached = true;
     link_newest(store, b);
-    store->cached_bytes += block_data_memory(b->data);
+    store->cached_bytes += stream_block_data_memory(b->data);
 }
 
-static void unref(struct block_data *d)
+static void unref(struct stream_block_data *d)
 {
-    if (--d->refs == 0) block_data_free(d);
+    if (--d->refs == 0) stream_block_data_free(d);
 }
 
-static void evict(struct stream_store *store, struct block *b)
+static void evict(struct stream_store *store, struct stream_block *b)
 {
     unlink_cached(store, b);
-    store->cached_bytes -= block_data_memory(b->data);
+    store->cached_bytes -= stream_block_data_memory(b->data);
     b->cached = false;
     unref(b->data);
     b->data = NULL;
@@ -114,20 +114,21 @@ static void link_unsealed(struct stream_store *store, struct stream *s)
     store->last_unsealed = s;
 }
 
-void store_grown(struct stream_store *store, struct stream *s, struct block *tail, size_t bytes)
+void store_grown(struct stream_store *store, struct stream *s, struct stream_block *tail,
+                 size_t bytes)
 {
     store->open_bytes += bytes;
-    if (store->chunks == NULL || tail->wire_len < BLOCK_SEAL_MIN ||
-        tail->wire_len - bytes >= BLOCK_SEAL_MIN)
+    if (store->chunks == NULL || tail->wire_len < STREAM_BLOCK_SEAL_MIN ||
+        tail->wire_len - bytes >= STREAM_BLOCK_SEAL_MIN)
         return;
     pthread_mutex_lock(&store->lock);
     link_unsealed(store, s);
     pthread_mutex_unlock(&store->lock);
 }
 
-static void start_seal(struct stream_store *store, struct block *b)
+static void start_seal(struct stream_store *store, struct stream_block *b)
 {
-    struct block_data *d = b->data;
+    struct stream_block_data *d = b->data;
     struct seal *seal = mem_calloc(sizeof *seal);
     seal->block = b;
     seal->data = d;
@@ -142,7 +143,7 @@ static void start_seal(struct stream_store *store, struct block *b)
     chunks_start(store->chunks, &seal->job);
 }
 
-void store_close(struct stream_store *store, struct stream *s, struct block *tail)
+void store_close(struct stream_store *store, struct stream *s, struct stream_block *tail)
 {
     must(!tail->closed && tail->count > 0);
     tail->closed = true;
@@ -156,7 +157,7 @@ void store_close(struct stream_store *store, struct stream *s, struct block *tai
 /* A write or move is over. With `lock` held. */
 static void finish_seal(struct stream_store *store, struct seal *seal)
 {
-    struct block *b = seal->block;
+    struct stream_block *b = seal->block;
     bool was_move = seal->data == NULL;
     if (!was_move) store->sealing_bytes -= seal->data->wire_len;
     if (seal->job.result < 0) { /* a move that failed, its source damaged; or it is the end */
@@ -173,7 +174,7 @@ static void finish_seal(struct stream_store *store, struct seal *seal)
     mem_free(seal);
 }
 
-void store_tidy(struct stream_store *store, struct block *b)
+void store_tidy(struct stream_store *store, struct stream_block *b)
 {
     if (b->ref.file == 0 || b->seal != NULL || !chunks_is_sparse(store->chunks, b->ref.file))
         return;
@@ -188,17 +189,17 @@ void store_tidy(struct stream_store *store, struct block *b)
 
 /* ---- Loading ---- */
 
-static char *room_for(const struct block *b)
+static char *room_for(const struct stream_block *b)
 {
     return mem_alloc(b->ref.length);
 }
 
 /* The bytes have come: 0 or -EBADMSG. With `lock` held. */
-static int attach(struct stream_store *store, struct block *b, char *raw)
+static int attach(struct stream_store *store, struct stream_block *b, char *raw)
 {
-    struct block_data *d = block_data_of_chunk(raw, b->count, b->wire_len);
-    if (!block_data_is_sound(d)) {
-        block_data_free(d);
+    struct stream_block_data *d = stream_block_data_of_chunk(raw, b->count, b->wire_len);
+    if (!stream_block_data_is_sound(d)) {
+        stream_block_data_free(d);
         return -EBADMSG;
     }
     b->data = d;
@@ -206,13 +207,13 @@ static int attach(struct stream_store *store, struct block *b, char *raw)
     return 0;
 }
 
-static void describe(struct stream_store *store, const struct block *b, int error)
+static void describe(struct stream_store *store, const struct stream_block *b, int error)
 {
     chunks_describe(store->chunks, &b->ref, error, store->error, sizeof store->error);
 }
 
 /* With `lock` held. */
-static void start_load(struct stream_store *store, struct block *b)
+static void start_load(struct stream_store *store, struct stream_block *b)
 {
     struct load *load = mem_calloc(sizeof *load);
     load->block = b;
@@ -224,7 +225,7 @@ static void start_load(struct stream_store *store, struct block *b)
 
 static void finish_load(struct stream_store *store, struct load *load)
 {
-    struct block *b = load->block;
+    struct stream_block *b = load->block;
     int r = load->job.result;
     store->loads++;
     if (b != NULL) b->load = NULL;
@@ -240,7 +241,7 @@ static void finish_load(struct stream_store *store, struct load *load)
     mem_free(load);
 }
 
-static int read_now(struct stream_store *store, struct block *b)
+static int read_now(struct stream_store *store, struct stream_block *b)
 {
     char *raw = room_for(b);
     int r = chunks_read(store->chunks, &b->ref, raw, store->wait);
@@ -254,7 +255,7 @@ static int read_now(struct stream_store *store, struct block *b)
     return r;
 }
 
-static void touch(struct stream_store *store, struct block *b)
+static void touch(struct stream_store *store, struct stream_block *b)
 {
     if (!b->cached || store->newest == b) return;
     pthread_mutex_lock(&store->lock);
@@ -263,14 +264,14 @@ static void touch(struct stream_store *store, struct block *b)
     pthread_mutex_unlock(&store->lock);
 }
 
-void store_fetch(struct stream_store *store, struct block *b)
+void store_fetch(struct stream_store *store, struct stream_block *b)
 {
     pthread_mutex_lock(&store->lock);
     if (b->data == NULL && b->load == NULL) start_load(store, b);
     pthread_mutex_unlock(&store->lock);
 }
 
-int store_get(struct stream_store *store, struct block *b)
+int store_get(struct stream_store *store, struct stream_block *b)
 {
     if (b->data != NULL) {
         touch(store, b);
@@ -284,7 +285,7 @@ int store_get(struct stream_store *store, struct block *b)
     return r;
 }
 
-void store_passed(struct stream_store *store, struct block *b)
+void store_passed(struct stream_store *store, struct stream_block *b)
 {
     if (!b->cached || store->cached_bytes + store->open_bytes <= store->memory_max) return;
     pthread_mutex_lock(&store->lock);
@@ -294,7 +295,7 @@ void store_passed(struct stream_store *store, struct block *b)
 
 /* ---- Blocks that come and go ---- */
 
-bool store_adopt(struct stream_store *store, struct block *b, const struct chunk_ref *ref)
+bool store_adopt(struct stream_store *store, struct stream_block *b, const struct chunk_ref *ref)
 {
     if (store->chunks == NULL || !chunks_has(store->chunks, ref)) return false;
     chunks_hold(store->chunks, ref);
@@ -303,16 +304,16 @@ bool store_adopt(struct stream_store *store, struct block *b, const struct chunk
     return true;
 }
 
-struct block *store_share(struct stream_store *store, struct block *b)
+struct stream_block *store_share(struct stream_store *store, struct stream_block *b)
 {
     must(b->closed);
-    struct block *copy = mem_alloc(sizeof *copy);
+    struct stream_block *copy = mem_alloc(sizeof *copy);
     *copy = *b;
     copy->seal = NULL;
     copy->load = NULL;
     copy->cached = false;
     copy->newer = copy->older = NULL;
-    if (b->deleted != NULL) copy->deleted = mem_dup(b->deleted, block_deleted_bytes(b));
+    if (b->deleted != NULL) copy->deleted = mem_dup(b->deleted, stream_block_deleted_bytes(b));
     pthread_mutex_lock(&store->lock);
     if (b->ref.file != 0) {
         chunks_hold(store->chunks, &b->ref);
@@ -329,7 +330,7 @@ struct block *store_share(struct stream_store *store, struct block *b)
     return copy;
 }
 
-static void forget_bytes(struct stream_store *store, struct block *b)
+static void forget_bytes(struct stream_store *store, struct stream_block *b)
 {
     if (b->cached) {
         evict(store, b);
@@ -341,7 +342,7 @@ static void forget_bytes(struct stream_store *store, struct block *b)
     b->data = NULL;
 }
 
-void store_forget(struct stream_store *store, struct block *b)
+void store_forget(struct stream_store *store, struct stream_block *b)
 {
     if (b == NULL) return;
     pthread_mutex_lock(&store->lock);
@@ -350,7 +351,7 @@ void store_forget(struct stream_store *store, struct block *b)
     if (b->load != NULL) b->load->block = NULL;
     if (b->ref.file != 0) chunks_release(store->chunks, &b->ref);
     pthread_mutex_unlock(&store->lock);
-    block_free(b);
+    stream_block_free(b);
 }
 
 void store_forget_tail(struct stream_store *store, struct stream *s)

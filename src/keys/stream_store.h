@@ -25,8 +25,8 @@ struct stream_store {
     uint64_t memory_max;
     uint64_t loads; /* finished so far: those who wait for one look again when it has grown */
 
-    pthread_mutex_t lock;          /* of what follows, and of the links in blocks and streams */
-    struct block *newest, *oldest; /* cached */
+    pthread_mutex_t lock; /* of what follows, and of the links in blocks and streams */
+    struct stream_block *newest, *oldest;          /* cached */
     struct stream *first_unsealed, *last_unsealed; /* their tails are worth a chunk */
     _Atomic uint64_t open_bytes, sealing_bytes, cached_bytes;
     char error[256];
@@ -52,23 +52,24 @@ void stream_store_stats(const struct stream_store *store, struct stream_store_st
 /* ---- For stream.c and its siblings ---- */
 
 /* The block's data is here: 0; or negative, -EAGAIN when it is being fetched. */
-int store_get(struct stream_store *store, struct block *b);
+int store_get(struct stream_store *store, struct stream_block *b);
 /* Fetches it in the background if it is away. */
-void store_fetch(struct stream_store *store, struct block *b);
+void store_fetch(struct stream_store *store, struct stream_block *b);
 /* The tail of `s` has grown by so many bytes. */
-void store_grown(struct stream_store *store, struct stream *s, struct block *tail, size_t bytes);
+void store_grown(struct stream_store *store, struct stream *s, struct stream_block *tail,
+                 size_t bytes);
 /* Closes the tail, which holds something, and has it sealed. */
-void store_close(struct stream_store *store, struct stream *s, struct block *tail);
+void store_close(struct stream_store *store, struct stream *s, struct stream_block *tail);
 /* A block that is sealed already, out of a snapshot. False when the chunk cannot be there. */
-bool store_adopt(struct stream_store *store, struct block *b, const struct chunk_ref *ref);
+bool store_adopt(struct stream_store *store, struct stream_block *b, const struct chunk_ref *ref);
 /* A closed block for another stream with the same bytes. */
-struct block *store_share(struct stream_store *store, struct block *b);
+struct stream_block *store_share(struct stream_store *store, struct stream_block *b);
 /* Lets go of everything about the block, and frees it. Any thread. */
-void store_forget(struct stream_store *store, struct block *b);
+void store_forget(struct stream_store *store, struct stream_block *b);
 void store_forget_tail(struct stream_store *store, struct stream *s);
 /* Moves the chunk elsewhere when the file it is in is mostly dead. */
-void store_tidy(struct stream_store *store, struct block *b);
+void store_tidy(struct stream_store *store, struct stream_block *b);
 /* Drops the data of a sealed block if memory is short; for those who pass through once. */
-void store_passed(struct stream_store *store, struct block *b);
+void store_passed(struct stream_store *store, struct stream_block *b);
 
 #endif
