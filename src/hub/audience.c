@@ -103,7 +103,7 @@ static struct audience *audience_new(struct hub *h, int proto)
 void audience_free(struct audience *a)
 {
     must(a->member_count == 0 && a->seat_count == 0);
-    feed_fini(&a->feed);
+    broadcast_fini(&a->output);
     if (a->by_topic != NULL) map_clear(a->by_topic);
     mem_free(a->by_topic);
     mem_free(a->members);
@@ -152,16 +152,16 @@ static void enter(struct audience *a, struct subscriber *s)
     s->audience = a;
     s->place = a->member_count;
     a->members[a->member_count++] = s;
-    feed_join(&a->feed, &s->reader);
-    s->from_message = a->feed.messages;
+    broadcast_join(&a->output, &s->reader);
+    s->from_message = a->output.messages;
 }
 
 /* What it has not got comes along in its outbox. */
 static void part(struct audience *a, struct subscriber *s)
 {
     subscriber_move(s);
-    s->before += a->feed.messages - s->from_message;
-    feed_leave(&a->feed, &s->reader);
+    s->before += a->output.messages - s->from_message;
+    broadcast_leave(&a->output, &s->reader);
     a->members[s->place] = a->members[--a->member_count];
     a->members[s->place]->place = s->place;
     s->audience = NULL;
@@ -248,7 +248,7 @@ void hub_set_proto(struct hub *h, struct subscriber *s, int proto)
     if (s->proto == proto) return;
     s->proto = proto;
     if (s->audience == NULL) return;
-    /* In place it could not be: what the feed holds is encoded for the other version, and what
+    /* In place it could not be: what the broadcast holds is encoded for the other version, and what
      * comes is put on the tape of this one. */
     struct audience *a = s->audience, *own = audience_new(h, proto);
     for (size_t i = 0; i < a->seat_count; i++) add_seat(own, a->seats[i]->topic);

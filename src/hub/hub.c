@@ -40,8 +40,8 @@ void hub_free(struct hub *h)
     must(h->audiences == 0);
     for (int kind = 0; kind < TOPIC_KINDS; kind++) map_clear(&h->topics[kind]);
     map_clear(&h->settled);
-    block_unref(h->tape[0]);
-    block_unref(h->tape[1]);
+    shared_unref(h->tape[0]);
+    shared_unref(h->tape[1]);
     mem_free(h);
 }
 
@@ -85,12 +85,12 @@ static uint64_t moved(const struct subscriber *s)
 void subscriber_move(struct subscriber *s)
 {
     if (s->audience == NULL) return;
-    struct feed *f = &s->audience->feed;
-    if (feed_pending(f, &s->reader) == 0) return;
-    struct feed_lag lag = feed_lag(f, &s->reader);
+    struct broadcast *f = &s->audience->output;
+    if (broadcast_pending(f, &s->reader) == 0) return;
+    struct broadcast_lag lag = broadcast_lag(f, &s->reader);
     if (moved(s) == 0) s->moved_since_ms = lag.since_ms;
     s->moved = moved(s) + lag.messages;
-    feed_move(f, &s->reader, s->out);
+    broadcast_move(f, &s->reader, s->out);
     /* Inside of a reply it waits aside, and where it ends is known when that does. */
     s->moved_to = s->out->replying ? UINT64_MAX : outbox_end(s->out);
 }
@@ -113,19 +113,19 @@ void subscriber_put(struct subscriber *s, struct bytes b, uint64_t position)
     outbox_put(s->out, b, position);
 }
 
-static size_t in_feed(const struct subscriber *s)
+static size_t in_broadcast(const struct subscriber *s)
 {
-    return s->audience == NULL ? 0 : feed_pending(&s->audience->feed, &s->reader);
+    return s->audience == NULL ? 0 : broadcast_pending(&s->audience->output, &s->reader);
 }
 
 size_t subscriber_pending(const struct subscriber *s)
 {
-    return outbox_pending(s->out) + in_feed(s);
+    return outbox_pending(s->out) + in_broadcast(s);
 }
 
 size_t subscriber_shared(const struct subscriber *s)
 {
-    return s->out->shared_bytes + in_feed(s);
+    return s->out->shared_bytes + in_broadcast(s);
 }
 
 size_t subscriber_ready(const struct subscriber *s, uint64_t covered, struct bytes *ret_runs,
@@ -134,7 +134,7 @@ size_t subscriber_ready(const struct subscriber *s, uint64_t covered, struct byt
     bool all = true;
     size_t n = outbox_ready(s->out, covered, ret_runs, max, &all);
     if (all && s->audience != NULL)
-        n += feed_ready(&s->audience->feed, &s->reader, covered, ret_runs + n, max - n);
+        n += broadcast_ready(&s->audience->output, &s->reader, covered, ret_runs + n, max - n);
     return n;
 }
 
@@ -143,7 +143,7 @@ void subscriber_sent(struct subscriber *s, size_t n)
     size_t own = outbox_pending(s->out);
     if (n < own) own = n;
     if (own > 0) outbox_sent(s->out, own);
-    if (n > own) feed_sent(&s->audience->feed, &s->reader, n - own);
+    if (n > own) broadcast_sent(&s->audience->output, &s->reader, n - own);
 }
 
 /* ---- Asking ---- */
@@ -180,8 +180,8 @@ size_t hub_audiences(const struct hub *h)
 
 static struct subscriber_state state_of(const struct topic_entry *e, struct subscriber *s)
 {
-    const struct feed *f = &e->audience->feed;
-    struct feed_lag lag = feed_lag(f, &s->reader);
+    const struct broadcast *f = &e->audience->output;
+    struct broadcast_lag lag = broadcast_lag(f, &s->reader);
     return (struct subscriber_state){
         .subscriber = s,
         .since_ms = s->since_ms[e->seat->place],

@@ -12,7 +12,7 @@
 #ifndef LEAT_HUB_HUB_H
 #define LEAT_HUB_HUB_H
 
-#include "hub/feed.h"
+#include "hub/broadcast.h"
 
 struct hub;
 struct audience;
@@ -25,10 +25,10 @@ struct subscriber {
     int proto;                 /* by hub_set_proto() */
     struct audience *audience; /* NULL: subscribed to nothing */
     uint32_t place;            /* among its audience's members */
-    struct feed_reader reader;
+    struct broadcast_reader reader;
     int64_t *since_ms;        /* of each subscription, in the order of the audience's seats */
     uint64_t before;          /* messages that audiences it was in earlier had for it */
-    uint64_t from_message;    /* the feed's count when it joined */
+    uint64_t from_message;    /* the broadcast's count when it joined */
     uint64_t moved, moved_to; /* messages put into the outbox, which end at this place in it */
     int64_t moved_since_ms;   /* when the oldest of these came */
 };

@@ -41,7 +41,7 @@ struct seat {
 };
 
 struct audience {
-    struct feed feed;
+    struct broadcast output;
     struct subscriber **members;
     uint32_t member_count, member_cap;
     struct seat **seats;
@@ -61,7 +61,7 @@ struct hub {
     struct map settled; /* of audiences, by identity */
     size_t audiences;
     struct audience *active; /* those that something has happened to in this turn */
-    struct block *tape[2];   /* the messages of this turn, per protocol version; NULL: none yet */
+    struct shared *tape[2];  /* the messages of this turn, per protocol version; NULL: none yet */
     size_t unspread_bytes;
     int64_t now_ms;
 };

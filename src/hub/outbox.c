@@ -13,7 +13,7 @@ struct gate { /* bytes from `at` on wait for `position` */
 
 struct piece { /* stands at `at` */
     uint64_t at;
-    struct block *block;
+    struct shared *block;
     size_t from, len;
 };
 
@@ -46,7 +46,7 @@ static void drop_aside(struct outbox *o)
 
 void outbox_fini(struct outbox *o)
 {
-    for (size_t i = 0; i < o->pieces.count; i++) block_unref(piece_at(o, i)->block);
+    for (size_t i = 0; i < o->pieces.count; i++) shared_unref(piece_at(o, i)->block);
     queue_fini(&o->pieces);
     queue_fini(&o->gates);
     buf_fini(&o->bytes);
@@ -89,7 +89,8 @@ void outbox_put(struct outbox *o, struct bytes b, uint64_t position)
     outbox_touch(o);
 }
 
-void outbox_share(struct outbox *o, struct block *block, size_t from, size_t len, uint64_t position)
+void outbox_share(struct outbox *o, struct shared *block, size_t from, size_t len,
+                  uint64_t position)
 {
     if (o->closed) return;
     if (o->replying || len <= COPIED_BYTES_MAX) {
@@ -99,7 +100,7 @@ void outbox_share(struct outbox *o, struct block *block, size_t from, size_t len
     uint64_t end = outbox_end(o);
     add_gate(o, end, position);
     *(struct piece *)queue_push(&o->pieces, sizeof(struct piece)) =
-        (struct piece){end, block_ref(block), from, len};
+        (struct piece){end, shared_ref(block), from, len};
     o->shared_bytes += len;
     outbox_touch(o);
 }
@@ -165,7 +166,7 @@ static size_t take_run(struct outbox *o, size_t n)
     p->from += n;
     p->len -= n;
     if (p->len == 0) {
-        block_unref(p->block);
+        shared_unref(p->block);
         queue_drop(&o->pieces, 1);
     }
     return n;

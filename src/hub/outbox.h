@@ -14,8 +14,8 @@
 #ifndef LEAT_HUB_OUTBOX_H
 #define LEAT_HUB_OUTBOX_H
 
-#include "hub/block.h"
 #include "hub/queue.h"
+#include "hub/shared.h"
 
 struct outbox {
     struct buf bytes;    /* its own */
@@ -58,7 +58,7 @@ static inline void outbox_touch(struct outbox *o)
 /* Appends bytes that depend on `position` (0: on nothing). */
 void outbox_put(struct outbox *o, struct bytes b, uint64_t position);
 /* The same with a part of a block, by reference where that is worth it. */
-void outbox_share(struct outbox *o, struct block *block, size_t from, size_t len,
+void outbox_share(struct outbox *o, struct shared *block, size_t from, size_t len,
                   uint64_t position);
 
 /* A reply is written into o->bytes between these two; it depends on `position`. */

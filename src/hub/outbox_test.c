@@ -74,7 +74,7 @@ static void reply(struct outbox *o, struct model *m, uint64_t position)
 }
 
 /* A part of a block that others hold, too. */
-static void share(struct outbox *o, struct model *m, struct block *block, uint64_t position)
+static void share(struct outbox *o, struct model *m, struct shared *block, uint64_t position)
 {
     size_t from = rng_below(&rng, block->bytes.len);
     size_t len = 1 + rng_below(&rng, block->bytes.len - from);
@@ -106,7 +106,7 @@ static void run(size_t steps, size_t put_bytes_max)
     struct model m = {0};
     uint64_t covered = 0, head = 0;
     char *room = mem_alloc(put_bytes_max);
-    struct block *block = block_new();
+    struct shared *block = shared_new();
     outbox_init(&o, count_dirty, &dirty);
     for (size_t i = 0; i < steps; i++) {
         switch (rng_below(&rng, 7)) {
@@ -137,7 +137,7 @@ static void run(size_t steps, size_t put_bytes_max)
     }
     for (int i = 0; i < 1000; i++) check_and_send(&o, &m, UINT64_MAX);
     assert_int_equal(dirty, 1);
-    block_unref(block);
+    shared_unref(block);
     mem_free(room);
     mem_free(m.bytes);
     mem_free(m.waits_for);

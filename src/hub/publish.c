@@ -20,12 +20,12 @@ struct message {
 
 static struct buf *tape(struct hub *h, int version)
 {
-    struct block *b = h->tape[version];
+    struct shared *b = h->tape[version];
     if (b != NULL && b->bytes.len >= TAPE_BYTES_MAX) {
-        block_unref(b);
+        shared_unref(b);
         b = NULL;
     }
-    if (b == NULL) h->tape[version] = b = block_new();
+    if (b == NULL) h->tape[version] = b = shared_new();
     return &b->bytes;
 }
 
@@ -51,8 +51,8 @@ static int64_t deliver(struct hub *h, const struct topic *t, struct message *m)
         struct audience *a = t->entries[i].audience;
         int version = a->proto == 3;
         if (!m->encoded[version]) encode(h, m, version);
-        feed_append(&a->feed, h->tape[version], m->from[version], m->len[version], m->position,
-                    h->now_ms);
+        broadcast_append(&a->output, h->tape[version], m->from[version], m->len[version],
+                         m->position, h->now_ms);
         a->dirty = true;
         a->credit++;
         audience_activate(h, a);
@@ -107,10 +107,10 @@ size_t hub_unspread_bytes(const struct hub *h)
 
 static void rewind_tape(struct hub *h, int version)
 {
-    struct block *b = h->tape[version];
+    struct shared *b = h->tape[version];
     if (b == NULL) return;
     if (b->refs > 1 || b->bytes.cap > TAPE_BYTES_KEPT) {
-        block_unref(b);
+        shared_unref(b);
         h->tape[version] = NULL;
     } else {
         b->bytes.len = 0;
@@ -124,7 +124,7 @@ void hub_turn_end(struct hub *h)
         h->active = a->next_active;
         a->active = false;
         if (!a->dead) audience_settle(h, a);
-        if (!a->dead) feed_compact(&a->feed);
+        if (!a->dead) broadcast_compact(&a->output);
         else if (!a->active) audience_free(a);
     }
     rewind_tape(h, 0);

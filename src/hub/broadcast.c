@@ -1,18 +1,18 @@
-#include "hub/feed.h"
+#include "hub/broadcast.h"
 
 #include "base/must.h"
 
 enum {
     COPIED_BYTES_MAX = 4 * 1024, /* a longer message, or run of them, is shared, not copied */
-    OWN_BYTES_MAX = 1 << 20,     /* one block of a feed's own */
+    OWN_BYTES_MAX = 1 << 20,     /* one block of a broadcast's own */
     MARK_BYTES = 32 * 1024,
     MARK_MS = 100,
 };
 
 struct piece {
-    struct block *block;
+    struct shared *block;
     size_t from, len;
-    uint64_t start; /* its place in the feed */
+    uint64_t start; /* its place in the broadcast */
     size_t readers; /* whose `piece` is this one */
 };
 
@@ -20,33 +20,34 @@ struct gate { /* bytes from `at` on wait for `position` */
     uint64_t at, position;
 };
 
-/* How far the feed was at a time; `at` is where a message begins. Every piece begins with one. */
+/* How far the broadcast was at a time; `at` is where a message begins. Every piece begins with one.
+ */
 struct mark {
     uint64_t at, messages;
     int64_t ms;
 };
 
-static struct piece *piece_at(const struct feed *f, size_t i)
+static struct piece *piece_at(const struct broadcast *f, size_t i)
 {
     return queue_at(&f->pieces, sizeof(struct piece), i);
 }
 
-static struct gate *gate_at(const struct feed *f, size_t i)
+static struct gate *gate_at(const struct broadcast *f, size_t i)
 {
     return queue_at(&f->gates, sizeof(struct gate), i);
 }
 
-static struct mark *mark_at(const struct feed *f, size_t i)
+static struct mark *mark_at(const struct broadcast *f, size_t i)
 {
     return queue_at(&f->marks, sizeof(struct mark), i);
 }
 
-static struct piece *last_piece(const struct feed *f)
+static struct piece *last_piece(const struct broadcast *f)
 {
     return f->pieces.count > 0 ? piece_at(f, f->pieces.count - 1) : NULL;
 }
 
-static uint64_t last_number(const struct feed *f)
+static uint64_t last_number(const struct broadcast *f)
 {
     return f->first + (f->pieces.count > 0 ? f->pieces.count - 1 : 0);
 }
@@ -55,10 +56,10 @@ static uint64_t last_number(const struct feed *f)
 
 /* Everybody is at the tail. All hold the last piece (who has read to the tail went on to it): the
  * next piece takes its number over, and so needs no reader to be told. */
-static void clear(struct feed *f)
+static void clear(struct broadcast *f)
 {
     f->first = last_number(f);
-    for (size_t i = 0; i < f->pieces.count; i++) block_unref(piece_at(f, i)->block);
+    for (size_t i = 0; i < f->pieces.count; i++) shared_unref(piece_at(f, i)->block);
     queue_drop(&f->pieces, f->pieces.count);
     queue_drop(&f->gates, f->gates.count);
     queue_drop(&f->marks, f->marks.count);
@@ -66,14 +67,14 @@ static void clear(struct feed *f)
 }
 
 /* Drops what nobody reads any more. */
-static void drop_read(struct feed *f)
+static void drop_read(struct broadcast *f)
 {
     if (f->at_tail == f->readers) {
         clear(f);
         return;
     }
     while (f->pieces.count > 1 && piece_at(f, 0)->readers == 0) {
-        block_unref(piece_at(f, 0)->block);
+        shared_unref(piece_at(f, 0)->block);
         queue_drop(&f->pieces, 1);
         f->first++;
     }
@@ -81,7 +82,7 @@ static void drop_read(struct feed *f)
     while (f->marks.count > 1 && mark_at(f, 0)->at < start) queue_drop(&f->marks, 1);
 }
 
-void feed_fini(struct feed *f)
+void broadcast_fini(struct broadcast *f)
 {
     must(f->readers == 0);
     clear(f);
@@ -92,15 +93,15 @@ void feed_fini(struct feed *f)
 
 /* ---- Readers ---- */
 
-void feed_join(struct feed *f, struct feed_reader *r)
+void broadcast_join(struct broadcast *f, struct broadcast_reader *r)
 {
-    *r = (struct feed_reader){last_number(f), f->tail};
+    *r = (struct broadcast_reader){last_number(f), f->tail};
     if (f->pieces.count > 0) last_piece(f)->readers++;
     f->readers++;
     f->at_tail++;
 }
 
-void feed_leave(struct feed *f, struct feed_reader *r)
+void broadcast_leave(struct broadcast *f, struct broadcast_reader *r)
 {
     if (f->pieces.count > 0) piece_at(f, r->piece - f->first)->readers--;
     if (r->cursor == f->tail) f->at_tail--;
@@ -109,7 +110,7 @@ void feed_leave(struct feed *f, struct feed_reader *r)
 }
 
 /* Moves on to the piece that its cursor is in. */
-static void follow(struct feed *f, struct feed_reader *r)
+static void follow(struct broadcast *f, struct broadcast_reader *r)
 {
     while (r->piece < last_number(f)) {
         struct piece *p = piece_at(f, r->piece - f->first);
@@ -120,10 +121,10 @@ static void follow(struct feed *f, struct feed_reader *r)
     }
 }
 
-void feed_sent(struct feed *f, struct feed_reader *r, size_t n)
+void broadcast_sent(struct broadcast *f, struct broadcast_reader *r, size_t n)
 {
     if (n == 0) return;
-    must(n <= feed_pending(f, r));
+    must(n <= broadcast_pending(f, r));
     r->cursor += n;
     follow(f, r);
     if (r->cursor == f->tail) f->at_tail++;
@@ -132,13 +133,14 @@ void feed_sent(struct feed *f, struct feed_reader *r, size_t n)
 
 /* ---- In ---- */
 
-static void add_mark(struct feed *f, uint64_t at, int64_t now_ms)
+static void add_mark(struct broadcast *f, uint64_t at, int64_t now_ms)
 {
     *(struct mark *)queue_push(&f->marks, sizeof(struct mark)) =
         (struct mark){at, f->messages, now_ms};
 }
 
-static void push_piece(struct feed *f, struct block *block, size_t from, size_t len, int64_t now_ms)
+static void push_piece(struct broadcast *f, struct shared *block, size_t from, size_t len,
+                       int64_t now_ms)
 {
     bool first = f->pieces.count == 0;
     struct piece *p = queue_push(&f->pieces, sizeof(struct piece));
@@ -146,36 +148,36 @@ static void push_piece(struct feed *f, struct block *block, size_t from, size_t 
     add_mark(f, f->tail, now_ms);
 }
 
-static void mark_time(struct feed *f, int64_t now_ms)
+static void mark_time(struct broadcast *f, int64_t now_ms)
 {
     const struct mark *last = mark_at(f, f->marks.count - 1);
     if (f->tail - last->at >= MARK_BYTES || now_ms - last->ms >= MARK_MS)
         add_mark(f, f->tail, now_ms);
 }
 
-static void add_gate(struct feed *f, uint64_t position)
+static void add_gate(struct broadcast *f, uint64_t position)
 {
     if (position == 0) return;
     if (f->gates.count > 0 && gate_at(f, f->gates.count - 1)->position >= position) return;
     *(struct gate *)queue_push(&f->gates, sizeof(struct gate)) = (struct gate){f->tail, position};
 }
 
-/* The piece's bytes become the beginning of a block of the feed's own. */
-static void make_own(struct feed *f, struct piece *p)
+/* The piece's bytes become the beginning of a block of the broadcast's own. */
+static void make_own(struct broadcast *f, struct piece *p)
 {
-    struct block *b = block_new();
+    struct shared *b = shared_new();
     buf_append(&b->bytes, p->block->bytes.data + p->from, p->len);
-    block_unref(p->block);
+    shared_unref(p->block);
     p->block = f->own = b;
     p->from = 0;
 }
 
-static void append_copy(struct feed *f, struct bytes message, int64_t now_ms)
+static void append_copy(struct broadcast *f, struct bytes message, int64_t now_ms)
 {
     struct piece *last = last_piece(f);
     if (f->own == NULL && last->len <= COPIED_BYTES_MAX) make_own(f, last);
     if (f->own == NULL || f->own->bytes.len + message.len > OWN_BYTES_MAX) {
-        f->own = block_new();
+        f->own = shared_new();
         push_piece(f, f->own, 0, 0, now_ms);
         last = last_piece(f);
     } else {
@@ -185,8 +187,8 @@ static void append_copy(struct feed *f, struct bytes message, int64_t now_ms)
     last->len += message.len;
 }
 
-void feed_append(struct feed *f, struct block *tape, size_t from, size_t len, uint64_t position,
-                 int64_t now_ms)
+void broadcast_append(struct broadcast *f, struct shared *tape, size_t from, size_t len,
+                      uint64_t position, int64_t now_ms)
 {
     struct piece *last = last_piece(f);
     add_gate(f, position);
@@ -195,7 +197,7 @@ void feed_append(struct feed *f, struct block *tape, size_t from, size_t len, ui
         last->len += len;
     } else if (last == NULL || len > COPIED_BYTES_MAX) {
         f->own = NULL;
-        push_piece(f, block_ref(tape), from, len, now_ms);
+        push_piece(f, shared_ref(tape), from, len, now_ms);
     } else {
         append_copy(f, (struct bytes){tape->bytes.data + from, len}, now_ms);
     }
@@ -204,7 +206,7 @@ void feed_append(struct feed *f, struct block *tape, size_t from, size_t len, ui
     f->at_tail = 0;
 }
 
-void feed_compact(struct feed *f)
+void broadcast_compact(struct broadcast *f)
 {
     struct piece *last = last_piece(f);
     if (last == NULL || f->own != NULL) return;
@@ -213,14 +215,14 @@ void feed_compact(struct feed *f)
 
 /* ---- Out ---- */
 
-static uint64_t released(struct feed *f, uint64_t covered)
+static uint64_t released(struct broadcast *f, uint64_t covered)
 {
     while (f->gates.count > 0 && gate_at(f, 0)->position <= covered) queue_drop(&f->gates, 1);
     return f->gates.count > 0 ? gate_at(f, 0)->at : f->tail;
 }
 
-size_t feed_ready(struct feed *f, const struct feed_reader *r, uint64_t covered,
-                  struct bytes *ret_runs, size_t max)
+size_t broadcast_ready(struct broadcast *f, const struct broadcast_reader *r, uint64_t covered,
+                       struct bytes *ret_runs, size_t max)
 {
     uint64_t at = r->cursor, limit = released(f, covered);
     size_t runs = 0;
@@ -235,7 +237,7 @@ size_t feed_ready(struct feed *f, const struct feed_reader *r, uint64_t covered,
     return runs;
 }
 
-void feed_move(struct feed *f, struct feed_reader *r, struct outbox *to)
+void broadcast_move(struct broadcast *f, struct broadcast_reader *r, struct outbox *to)
 {
     if (r->cursor == f->tail) return;
     uint64_t position = f->gates.count > 0 ? gate_at(f, f->gates.count - 1)->position : 0;
@@ -244,7 +246,7 @@ void feed_move(struct feed *f, struct feed_reader *r, struct outbox *to)
         size_t gone = r->cursor > p->start ? (size_t)(r->cursor - p->start) : 0;
         if (gone < p->len) outbox_share(to, p->block, p->from + gone, p->len - gone, position);
     }
-    feed_sent(f, r, feed_pending(f, r));
+    broadcast_sent(f, r, broadcast_pending(f, r));
 }
 
 /* ---- Lag ---- */
@@ -261,9 +263,9 @@ static const char *message_end(const char *at)
     return at;
 }
 
-struct feed_lag feed_lag(const struct feed *f, const struct feed_reader *r)
+struct broadcast_lag broadcast_lag(const struct broadcast *f, const struct broadcast_reader *r)
 {
-    if (r->cursor == f->tail) return (struct feed_lag){0};
+    if (r->cursor == f->tail) return (struct broadcast_lag){0};
     const struct piece *p = piece_at(f, r->piece - f->first);
     if (r->cursor == p->start + p->len) p++; /* more has come since it read the last */
     size_t low = 0, high = f->marks.count;   /* the last mark that is not behind the cursor */
@@ -277,5 +279,5 @@ struct feed_lag feed_lag(const struct feed *f, const struct feed_reader *r)
     const char *base = p->block->bytes.data + p->from;
     const char *at = base + (m->at - p->start), *cursor = base + (r->cursor - p->start);
     while (at < cursor && (at = message_end(at)) <= cursor) got++;
-    return (struct feed_lag){f->messages - got, m->ms};
+    return (struct broadcast_lag){f->messages - got, m->ms};
 }
