@@ -3,6 +3,7 @@
 #define LEAT_KEYS_STREAM_PRIV_H
 
 #include "keys/stream.h"
+#include "keys/stream_block.h"
 #include "keys/stream_store.h"
 
 static inline struct stream_block *block_at(const struct stream *s, size_t i)

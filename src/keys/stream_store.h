@@ -15,7 +15,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "keys/stream_block.h"
+#include "log/chunks.h"
+
+struct block; /* keys/stream_block.h */
+struct stream;
 
 #define STREAM_MEMORY_DEFAULT (UINT64_C(64) << 20)
 
