@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import subprocess
 import sys
 import time
 
@@ -42,8 +43,19 @@ class Bench:
             self.servers.append(server)
             try:
                 yield server
+            except Exception:
+                self._say_if_dead(server)
+                raise
             finally:
                 self.servers.remove(server)
+
+    def _say_if_dead(self, server):
+        """A table that failed because its server ended is told so."""
+        try:
+            status = server.process.wait(0.5)
+        except subprocess.TimeoutExpired:
+            return
+        self.note("%s ended with %s; the end of its log:\n%s" % (server.label, status, server.log()[-3000:]))
 
     def leat(self, sync="always", options=(), env=None):
         """A running leat; closed and its folder removed at the end of the `with`."""
