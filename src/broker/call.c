@@ -16,6 +16,7 @@
 static void depend(struct call *c, int db, uint64_t hash)
 {
     uint64_t position = *broker_position(c->broker, db, hash);
+    if (position < c->broker->all_position) position = c->broker->all_position;
     if (position > c->fx->depends) c->fx->depends = position;
 }
 

@@ -17,8 +17,7 @@ static void note_changes(struct broker *b, uint64_t position)
         *broker_position(b, k->db, k->hash) = position;
         if (b->watching_count > 0 && !k->quiet) watch_touch(b, k->db, k->name);
     }
-    if (b->fx.all_changed)
-        for (size_t i = 0; i < POSITION_SLOTS; i++) b->positions[i] = position;
+    if (b->fx.all_changed) b->all_position = position;
 }
 
 static void publish_event(struct broker *b, const struct effect_event *e, uint64_t position)

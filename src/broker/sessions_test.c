@@ -398,6 +398,22 @@ static void test_quiet_keys_do_not_wait(void **state)
     assert_int_equal(ready(&t->c), 0);
 }
 
+/* Who finds a key gone must not learn of a flush that a crash could take back. */
+static void test_a_flush_concerns_every_key(void **state)
+{
+    struct trio *t = *state;
+    struct broker *b = t->bench.broker;
+    run_quietly(&t->a, "SET k v");
+    run_quietly(&t->a, "FLUSHALL");
+    run_quietly(&t->b, "GET any");
+    assert_int_equal(ready(&t->b), 0);
+    broker_turn_end(b);
+    assert_int_equal(journal_wait(b->journal, journal_head(b->journal)), 0);
+    assert_int_equal(ready(&t->b), outbox_pending(&t->b.session->out));
+    run_quietly(&t->c, "GET any");
+    assert_int_equal(ready(&t->c), outbox_pending(&t->c.session->out));
+}
+
 static void test_exec_waits_for_the_last(void **state)
 {
     struct trio *t = *state;
@@ -436,6 +452,7 @@ int main(void)
         TEST(test_reset),
         TEST_ALWAYS(test_gates),
         TEST_ALWAYS(test_quiet_keys_do_not_wait),
+        TEST_ALWAYS(test_a_flush_concerns_every_key),
         TEST_ALWAYS(test_exec_waits_for_the_last),
     };
     hash_seed();
