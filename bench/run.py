@@ -113,7 +113,7 @@ def main():
         for table in chosen:
             print("%-16s %s" % (table.NAME, table.TITLE))
         return 0
-    os.environ.setdefault("LEAT_BIN", os.path.join(TOP, "build", "leat"))
+    os.environ["LEAT_BIN"] = os.path.abspath(os.environ.get("LEAT_BIN") or os.path.join(TOP, "build", "leat"))
     for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
         signal.signal(number, stop)
     bench = Bench(options.quick, options.rounds, options.seconds, options.both)

@@ -12,6 +12,7 @@ WRITER = "SET key:__rand:100000__ __data:64__"
 READER = "GET quiet:__rand:1000__"
 QUIET_KEYS = 1000
 READS_PER_SECOND = 1000
+READERS = 20  # connections of the second client: one read that waits does not hold up those behind it
 WRITER_AHEAD_SECONDS = 0.5
 GOALS = {0: 0.5, 10: 0.1}  # delay of each sync in ms: the ratio of the latencies
 
@@ -30,7 +31,7 @@ def reader_latency(server, seconds):
     writer = Load(server, WRITER, connections=50, pipeline=32, seconds=600)
     try:
         time.sleep(WRITER_AHEAD_SECONDS)
-        reader = Load(server, READER, rate=READS_PER_SECOND, seconds=seconds)
+        reader = Load(server, READER, connections=READERS, rate=READS_PER_SECOND, seconds=seconds)
         read = reader.result()
     finally:
         writer.stop()

@@ -61,7 +61,8 @@ def run(bench):
                              rounds=bench.rounds(3), what="start")
         row("start, until the first answer", "s", starts, START)
         row("entries, reading all by XRANGE COUNT 500", "/s", each("reading", read_all, entries))
-        row("resident memory, started and all read", "bytes", each("memory", lambda server: server.resident()), MEMORY)
+        row("resident memory, started and all read", "bytes",
+            each("memory", lambda server: server.resident()), MEMORY)
         leat.need("XGROUP", "XREADGROUP", "XPENDING")
         got = each("pending", lambda server: dict(zip(("resident", "used"), leave_pending(server, pending))))
         for key, name in ("resident", "resident memory"), ("used", "memory by own count"):

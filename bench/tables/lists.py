@@ -6,12 +6,14 @@ NAME = "lists"
 TITLE = "LPUSH and RPOP of 64 bytes, 100 lists; 50 connections"
 
 # (pipeline, leat's sync, redis-server's appendfsync, goal)
-SETTINGS = [(1, "no", None, 0.95), (32, "no", None, 1.2), (1, "always", "always", 0.95), (32, "always", "always", 1.2)]
+SETTINGS = [(1, "no", None, 0.95), (32, "no", None, 1.2),
+            (1, "always", "always", 0.95), (32, "always", "always", 1.2)]
 
 
 def push_and_pop(server, pipeline, count):
-    return {"LPUSH": rate(server, "LPUSH list:__seq:100__ __data:64__", connections=50, pipeline=pipeline, count=count),
-            "RPOP": rate(server, "RPOP list:__seq:100__", connections=50, pipeline=pipeline, count=count)}
+    commands = {"LPUSH": "LPUSH list:__seq:100__ __data:64__", "RPOP": "RPOP list:__seq:100__"}
+    return {name: rate(server, command, connections=50, pipeline=pipeline, count=count)
+            for name, command in commands.items()}
 
 
 def run(bench):
