@@ -26,9 +26,12 @@ int cmd_lag(int argc, char **argv);
 int cmd_pending(int argc, char **argv);
 int cmd_claim(int argc, char **argv);
 int cmd_trim(int argc, char **argv);
+int cmd_pub(int argc, char **argv);
+int cmd_sub(int argc, char **argv);
+int cmd_subscribers(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
-/* The subcommands, ended by a NULL name. */
+/* The subcommands, ended by a NULL name. A row without a main is a heading of `leat help`. */
 extern const struct cli_command cli_commands[];
 
 #endif

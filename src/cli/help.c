@@ -10,8 +10,10 @@ static void list_subcommands(void)
 {
     printf("leat: durable event pipelines, spoken in the Redis protocol.\n\nUsage: leat SUBCOMMAND "
            "[OPTION...]\n\n");
-    for (const struct cli_command *c = cli_commands; c->name != NULL; c++)
-        printf("  %-10s %s\n", c->name, c->summary);
+    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        if (c->main == NULL) printf("%s%s\n", c == cli_commands ? "" : "\n", c->name);
+        else printf("  %-12s %s\n", c->name, c->summary);
+    }
     printf("\n  leat SUBCOMMAND --help   all options of a subcommand, with examples\n"
            "  leat help COMMAND        a Redis command: leat help hset\n"
            "  leat help commands       all Redis commands that leat knows\n"
@@ -60,7 +62,7 @@ static int help_with(const char *topic)
     char name[64], option[] = "--help";
     char *argv[] = {name, option, NULL};
     for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
-        if (strcmp(c->name, topic) != 0 || c->main == cmd_help) continue;
+        if (strcmp(c->name, topic) != 0 || c->main == cmd_help || c->main == NULL) continue;
         snprintf(name, sizeof name, "leat %s", topic);
         return c->main(2, argv);
     }

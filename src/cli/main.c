@@ -7,8 +7,10 @@
 #include "cli/cli.h"
 
 const struct cli_command cli_commands[] = {
+    {"Run it:", NULL, NULL},
     {"serve", "run the broker: the Redis protocol, durable, with a dashboard", cmd_serve},
     {"run", "run the flows of a file, with a broker inside or on another one", cmd_run},
+    {"Streams, on any server that speaks the Redis protocol (--url):", NULL, NULL},
     {"add", "append entries to a stream", cmd_add},
     {"read", "print the entries of streams, follow them, take part in a group", cmd_read},
     {"streams", "list streams: length, first and last id, bytes, groups", cmd_streams},
@@ -17,10 +19,17 @@ const struct cli_command cli_commands[] = {
     {"pending", "show what a group was given and has not acknowledged", cmd_pending},
     {"claim", "give pending entries to another consumer of the group", cmd_claim},
     {"trim", "remove a stream's oldest entries", cmd_trim},
+    {"Channels, on any server as well:", NULL, NULL},
+    {"pub", "publish messages on a channel", cmd_pub},
+    {"sub", "print the messages of channels, without losing any if durable", cmd_sub},
+    {"subscribers", "list who subscribes to channels", cmd_subscribers},
+    {"Feeds to try it with:", NULL, NULL},
     {"replay", "serve a recording as an event feed, well behaved or not", cmd_replay},
     {"simulate", "serve a made-up event feed, for machines without internet", cmd_simulate},
+    {"Data directories:", NULL, NULL},
     {"verify", "name all that is damaged in a data directory", cmd_verify},
     {"salvage", "copy what is whole of a damaged data directory into a new one", cmd_salvage},
+    {"More:", NULL, NULL},
     {"help", "explain a subcommand, a Redis command, or all settings", cmd_help},
     {0},
 };
@@ -28,7 +37,7 @@ const struct cli_command cli_commands[] = {
 static const struct cli_command *find(const char *name)
 {
     for (const struct cli_command *c = cli_commands; c->name != NULL; c++)
-        if (strcmp(c->name, name) == 0) return c;
+        if (c->main != NULL && strcmp(c->name, name) == 0) return c;
     return NULL;
 }
 

@@ -10,30 +10,15 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/tool/entry.h"
+#include "cli/tool/follow.h"
 #include "cli/tool/tool.h"
-
-enum {
-    BATCH = 500,
-    TURN_MS = 2000,  /* one BLOCK; between two of them we look around */
-    GRACE_MS = 5000, /* how late the answer to one may be */
-};
-
-struct cursor {
-    struct bytes stream;
-    struct stream_id after; /* alone: the last one printed */
-    struct stream_id given; /* in a group: the last one of those given earlier */
-    bool over;              /* of those given earlier there are no more */
-};
 
 struct read {
     struct tool tool;
-    const char *from, *group, *consumer;
-    bool follow, no_ack, create, earlier;
-    int64_t last, count, block_ms; /* 0, INT64_MAX, -1: not given */
-    struct cursor *cursors;
-    size_t streams;
-    int64_t left; /* entries still to be printed */
-    bool found;
+    struct follow follow;
+    const char *from;
+    bool create;
+    int64_t last; /* 0: not given */
 };
 
 enum { OPT_FROM = 256, OPT_LAST, OPT_COUNT, OPT_BLOCK, OPT_NO_ACK, OPT_CREATE, OPT_PENDING };
@@ -74,14 +59,14 @@ static void check(struct read *r, struct argp_state *state)
 {
     if (r->tool.arg_count == 0) argp_error(state, "which STREAM?");
     if (r->from && r->last) argp_error(state, "either --from or --last");
-    if (r->consumer && !r->group) argp_error(state, "--consumer goes with --group");
-    if (r->group && !r->consumer)
+    if (r->follow.consumer && !r->follow.group) argp_error(state, "--consumer goes with --group");
+    if (r->follow.group && !r->follow.consumer)
         argp_error(state,
                    "--group needs --consumer NAME: readers of one name share what is pending");
-    if (!r->group && (r->no_ack || r->create || r->earlier))
+    if (!r->follow.group && (!r->follow.acknowledge || r->create || r->follow.earlier))
         argp_error(state, "--no-ack, --pending and --create go with --group");
-    if (r->group && r->last) argp_error(state, "--last is for reading without a group");
-    if (r->group && r->from && !r->create)
+    if (r->follow.group && r->last) argp_error(state, "--last is for reading without a group");
+    if (r->follow.group && r->from && !r->create)
         argp_error(state, "a group knows where it is; --from goes with --create then");
 }
 
@@ -90,13 +75,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct read *r = state->input;
     switch (key) {
     case 'f':
-        r->follow = true;
+        r->follow.forever = true;
         return 0;
     case 'g':
-        r->group = arg;
+        r->follow.group = arg;
         return 0;
     case 'c':
-        r->consumer = arg;
+        r->follow.consumer = arg;
         return 0;
     case OPT_FROM:
         r->from = arg;
@@ -105,19 +90,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         r->last = tool_parse_count(state, "--last", arg);
         return 0;
     case OPT_COUNT:
-        r->count = tool_parse_count(state, "--count", arg);
+        r->follow.left = tool_parse_count(state, "--count", arg);
         return 0;
     case OPT_BLOCK:
-        r->block_ms = tool_parse_span(state, "--block", arg);
+        r->follow.block_ms = tool_parse_span(state, "--block", arg);
         return 0;
     case OPT_NO_ACK:
-        r->no_ack = true;
+        r->follow.acknowledge = false;
         return 0;
     case OPT_CREATE:
         r->create = true;
         return 0;
     case OPT_PENDING:
-        r->earlier = true;
+        r->follow.earlier = true;
         return 0;
     case ARGP_KEY_END:
         check(r, state);
@@ -144,7 +129,7 @@ static bool nth_last(struct read *r, struct bytes stream, int64_t n, struct stre
     return true;
 }
 
-static bool begin_at(struct read *r, struct cursor *c)
+static bool begin_at(struct read *r, struct follow_cursor *c)
 {
     struct position p = {.kind = POSITION_START};
     const char *why;
@@ -161,12 +146,14 @@ static bool begin_at(struct read *r, struct cursor *c)
     return true;
 }
 
-static bool create_group(struct read *r, const struct cursor *c)
+static bool create_group(struct read *r, const struct follow_cursor *c)
 {
     char id[STREAM_ID_TEXT];
+    /* END is $ here, so that the server knows how many entries lie before. */
+    bool end = r->from && (bytes_is_word(bytes_of(r->from), "end") || strcmp(r->from, "$") == 0);
     struct leat_reply *reply =
         tool_tryf(&r->tool, "XGROUP CREATE %b %s %s MKSTREAM", c->stream.data, c->stream.len,
-                  r->group, stream_id_text(c->after, id));
+                  r->follow.group, end ? "$" : stream_id_text(c->after, id));
     bool good = reply != NULL;
     if (good && leat_reply_type(reply) == LEAT_ERROR && !tool_is_error(reply, "BUSYGROUP")) {
         tool_refuse(&r->tool, reply);
@@ -178,170 +165,38 @@ static bool create_group(struct read *r, const struct cursor *c)
 
 static bool begin(struct read *r)
 {
-    r->streams = r->tool.arg_count;
-    r->cursors = mem_calloc(r->streams * sizeof *r->cursors);
-    for (size_t i = 0; i < r->streams; i++) {
-        struct cursor *c = &r->cursors[i];
+    follow_init(&r->follow, r->tool.arg_count);
+    for (size_t i = 0; i < r->follow.count; i++) {
+        struct follow_cursor *c = &r->follow.cursors[i];
         c->stream = bytes_of(r->tool.args[i]);
-        if (r->group && !r->create) continue;
+        if (r->follow.group && !r->create) continue;
         if (!begin_at(r, c)) return false;
         if (r->create && !create_group(r, c)) return false;
     }
     return true;
 }
 
-/* ---- Reading ---- */
-
-static int64_t batch(const struct read *r)
+static void put(void *arg, struct bytes stream, const struct leat_reply *entry)
 {
-    return r->left < BATCH ? r->left : BATCH;
-}
-
-static void ask_streams(const struct read *r, struct ask *ask)
-{
-    char id[STREAM_ID_TEXT];
-    ask_text(ask, "STREAMS");
-    for (size_t i = 0; i < r->streams; i++) ask_bytes(ask, r->cursors[i].stream);
-    for (size_t i = 0; i < r->streams; i++) {
-        const struct cursor *c = &r->cursors[i];
-        if (!r->group) ask_text(ask, stream_id_text(c->after, id));
-        else if (r->earlier) ask_text(ask, stream_id_text(c->given, id));
-        else ask_text(ask, ">");
-    }
-}
-
-static bool send_read(struct read *r, int64_t block_ms)
-{
-    struct ask ask = {0};
-    if (r->group) {
-        ask_words(&ask, "XREADGROUP GROUP");
-        ask_text(&ask, r->group);
-        ask_text(&ask, r->consumer);
-    } else {
-        ask_text(&ask, "XREAD");
-    }
-    ask_text(&ask, "COUNT");
-    ask_int(&ask, batch(r));
-    if (block_ms > 0) {
-        ask_text(&ask, "BLOCK");
-        ask_int(&ask, block_ms);
-    }
-    ask_streams(r, &ask);
-    return ask_send(&ask, r->tool.server) == 0;
-}
-
-static struct cursor *find_cursor(struct read *r, struct bytes stream)
-{
-    for (size_t i = 0; i < r->streams; i++)
-        if (bytes_eq(r->cursors[i].stream, stream)) return &r->cursors[i];
-    return NULL;
-}
-
-/* Prints the entries of one stream of a reply; those to be acknowledged go into `ack`. Returns how
- * many there were. */
-static size_t print_stream(struct read *r, const struct leat_reply *pair, struct ask *ack)
-{
-    struct bytes stream = tool_text(leat_reply_at(pair, 0));
-    const struct leat_reply *entries = leat_reply_at(pair, 1);
-    struct cursor *c = find_cursor(r, stream);
-    struct entry_style style = {r->tool.json, r->streams > 1, r->tool.terminal, when_now_ms()};
-    size_t count = entries ? leat_reply_count(entries) : 0;
-    ask_text(ack, "XACK");
-    ask_bytes(ack, stream);
-    ask_text(ack, r->group ? r->group : "");
-    for (size_t i = 0; i < count && r->left > 0 && c != NULL; i++) {
-        const struct leat_reply *entry = leat_reply_at(entries, i);
-        struct bytes id = tool_text(leat_reply_at(entry, 0));
-        if (!entry_put(&r->tool.out, &style, stream, entry)) continue;
-        stream_id_parse(id, 0, r->earlier ? &c->given : &c->after);
-        ask_bytes(ack, id);
-        r->left--;
-        r->found = true;
-    }
-    return count;
-}
-
-/* 1: entries were printed (and acknowledged); 0: there were none; -1: the connection broke, or the
- * output's reader is gone. */
-static int print_reply(struct read *r, const struct leat_reply *reply)
-{
-    size_t seen = 0;
-    for (size_t i = 0; i < leat_reply_count(reply); i++) {
-        struct ask ack = {0};
-        size_t count = print_stream(r, leat_reply_at(reply, i), &ack);
-        bool acknowledge = r->group && !r->no_ack && ack.count > 3;
-        seen += count;
-        bool written = tool_flush(&r->tool);
-        struct leat_reply *done = NULL;
-        if (written && acknowledge && ask_send(&ack, r->tool.server) == 0)
-            done = leat_sync_receive(r->tool.server);
-        ask_fini(&ack);
-        if (!written || (acknowledge && done == NULL)) return -1;
-        leat_sync_reply_free(done);
-    }
-    return seen > 0;
-}
-
-/* As print_reply; the status is set when the server refuses. */
-static int read_once(struct read *r, int64_t block_ms)
-{
-    struct leat_reply *reply = NULL;
-    int rc = send_read(r, block_ms) ? tool_wait(&r->tool, (int)block_ms + GRACE_MS, &reply) : -1;
-    if (rc <= 0) return -1;
-    if (leat_reply_type(reply) == LEAT_ERROR) {
-        tool_refuse(&r->tool, reply);
-        rc = -1;
-    } else {
-        rc = print_reply(r, reply);
-    }
-    leat_sync_reply_free(reply);
-    return rc;
-}
-
-/* What is to be done about a -1 of read_once: true to go on. */
-static bool recover(struct read *r)
-{
-    if (tool_over(&r->tool) || r->tool.status != TOOL_OK) return false;
-    if (r->follow) {
-        /* What the lost reply gave to this consumer is pending now. */
-        if (r->group && !r->no_ack) r->earlier = true;
-        for (size_t i = 0; i < r->streams; i++) r->cursors[i].given = (struct stream_id){0, 0};
-        return tool_reconnect(&r->tool);
-    }
-    tool_lost(&r->tool);
-    return false;
-}
-
-static void run(struct read *r)
-{
-    int64_t idle_since = when_now_ms();
-    while (r->left > 0 && !tool_over(&r->tool)) {
-        int64_t block_ms = r->follow ? TURN_MS : 0;
-        if (!r->follow && r->block_ms >= 0) {
-            int64_t rest = idle_since + r->block_ms - when_now_ms();
-            block_ms = rest > TURN_MS ? TURN_MS : rest < 0 ? 0 : rest;
-        }
-        int rc = read_once(r, r->earlier ? 0 : block_ms);
-        if (rc < 0 && !recover(r)) return;
-        if (rc > 0) idle_since = when_now_ms();
-        if (rc != 0) continue;
-        if (r->earlier) r->earlier = false;
-        else if (block_ms <= 0) return;
-    }
+    struct read *r = arg;
+    struct entry_style style = {r->tool.json, r->follow.count > 1, r->tool.terminal, when_now_ms()};
+    entry_put(&r->tool.out, &style, stream, entry);
 }
 
 int cmd_read(int argc, char **argv)
 {
     static const struct argp argp = {options, parse, "STREAM...", doc, 0, 0, 0};
-    struct read r = {.count = INT64_MAX, .block_ms = -1};
+    struct read r = {.follow = {.left = INT64_MAX, .block_ms = -1, .acknowledge = true}};
+    r.follow.tool = &r.tool;
+    r.follow.put = put;
+    r.follow.arg = &r;
     tool_parse(&argp, argc, argv, &r);
-    r.left = r.count;
     tool_catch_signals();
     if (tool_connect(&r.tool) && begin(&r)) {
-        run(&r);
-        if (!r.found && !tool_over(&r.tool) && r.tool.status == TOOL_OK)
+        follow_run(&r.follow);
+        if (!r.follow.found && !tool_over(&r.tool) && r.tool.status == TOOL_OK)
             tool_fail(&r.tool, TOOL_REFUSED, "nothing to read there; -f waits for what comes");
     }
-    mem_free(r.cursors);
+    follow_fini(&r.follow);
     return tool_end(&r.tool);
 }

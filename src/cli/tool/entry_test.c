@@ -1,4 +1,4 @@
-/* Entries as text and JSON; lines of input. */
+/* Entries and other replies as text and JSON; lines of input; remedies. */
 #include "cli/tool/entry.h"
 
 #include <errno.h>
@@ -9,8 +9,10 @@
 
 #include <cmocka.h>
 
+#include "cli/tool/durable.h"
 #include "cli/tool/input.h"
 #include "cli/tool/remedy.h"
+#include "cli/tool/reply_json.h"
 #include "resp/reply.h"
 
 static struct resp_reader *reader;
@@ -80,6 +82,37 @@ static void test_what_is_no_entry(void **state)
     expect(&out, "1-2 (deleted)\n");
 }
 
+static void test_replies(void **state)
+{
+    struct buf out = {0};
+    struct json_out j;
+    json_out_init(&j, &out);
+    reply_put_json(&j,
+                   reply(BYTES("*3\r\n%2\r\n+a\r\n:1\r\n$1\r\nb\r\n~1\r\n#t\r\n,1.5\r\n_\r\n")));
+    expect(&out, "[{\"a\":1,\"b\":[true]},1.5,null]");
+    json_out_init(&j, &out);
+    json_out_object(&j);
+    reply_put_json_fields(&j, reply(BYTES("*4\r\n+a\r\n:1\r\n+b\r\n-ERR no\r\n")), "a");
+    json_out_object_end(&j);
+    expect(&out, "{\"b\":\"ERR no\"}");
+    struct buf deep = {0};
+    for (int i = 0; i < 40; i++) buf_printf(&deep, "*1\r\n");
+    buf_printf(&deep, ":1\r\n");
+    json_out_init(&j, &out);
+    reply_put_json(&j, reply(buf_bytes(&deep)));
+    expect(&out, "[[[[[[[[[[[[[[[null]]]]]]]]]]]]]]]");
+    buf_fini(&deep);
+}
+
+static void test_durable_patterns(void **state)
+{
+    assert_true(durable_covers(BYTES("a news.* b"), BYTES("news.de")));
+    assert_true(durable_covers(BYTES("a news.* b"), BYTES("b")));
+    assert_true(durable_covers(BYTES("news.*"), BYTES("news.*")));
+    assert_false(durable_covers(BYTES("a  news.* b"), BYTES("news")));
+    assert_false(durable_covers(BYTES(""), BYTES("")));
+}
+
 struct seen {
     struct buf text;
     int pauses, until;
@@ -137,6 +170,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_text, setup, teardown),
         cmocka_unit_test_setup_teardown(test_json, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_no_entry, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_replies, setup, teardown),
+        cmocka_unit_test(test_durable_patterns),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_remedies),
     };

@@ -1,0 +1,47 @@
+/* See reply_json.h. */
+#include "cli/tool/reply_json.h"
+
+static struct bytes text_of(const struct leat_reply *r)
+{
+    struct bytes text = {"", 0};
+    const char *data = leat_reply_text(r, &text.len);
+    if (data != NULL) text.data = data;
+    return text;
+}
+
+void reply_put_json_fields(struct json_out *j, const struct leat_reply *r, const char *except)
+{
+    for (size_t i = 0; i + 1 < leat_reply_count(r); i += 2) {
+        struct bytes name = text_of(leat_reply_at(r, i));
+        if (except != NULL && bytes_eq(name, bytes_of(except))) continue;
+        json_out_name(j, name);
+        reply_put_json(j, leat_reply_at(r, i + 1));
+    }
+}
+
+void reply_put_json(struct json_out *j, const struct leat_reply *r)
+{
+    enum leat_type type = leat_reply_type(r);
+    bool list = type == LEAT_ARRAY || type == LEAT_SET || type == LEAT_PUSH;
+    if ((list || type == LEAT_MAP) && j->depth >= JSON_OUT_DEPTH_MAX - 1) {
+        json_out_null(j);
+    } else if (list) {
+        json_out_array(j);
+        for (size_t i = 0; i < leat_reply_count(r); i++) reply_put_json(j, leat_reply_at(r, i));
+        json_out_array_end(j);
+    } else if (type == LEAT_MAP) {
+        json_out_object(j);
+        reply_put_json_fields(j, r, NULL);
+        json_out_object_end(j);
+    } else if (type == LEAT_INTEGER) {
+        json_out_int(j, leat_reply_integer(r));
+    } else if (type == LEAT_DOUBLE) {
+        json_out_number(j, leat_reply_double(r));
+    } else if (type == LEAT_BOOL) {
+        json_out_bool(j, leat_reply_integer(r) != 0);
+    } else if (type == LEAT_NULL) {
+        json_out_null(j);
+    } else {
+        json_out_string(j, text_of(r));
+    }
+}

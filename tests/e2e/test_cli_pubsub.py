@@ -1,0 +1,261 @@
+"""leat pub, sub and subscribers, against redis-server and leat; what is durable goes through streams
+where a server has no durable channels."""
+
+import json
+import subprocess
+import time
+
+import pytest
+
+from support.cli import Cli
+from support.resp import Connection, texts
+from support.servers import Leat, Redis
+
+
+def answers(port, *words):
+    """Whether a command is known: it gives something else than an error or nothing."""
+    conn = Connection(port, timeout=10)
+    kind, value = conn.call(*words)
+    conn.close()
+    return kind != b"-" and value != [] and value != [(b"*", None)]
+
+
+@pytest.fixture(scope="module", params=["redis", "leat"])
+def server(request):
+    made = Redis() if request.param == "redis" else Leat()
+    with made:
+        made.start(*(() if request.param == "redis" else ("--sync", "no")))
+        made.kind = request.param
+        yield made
+
+
+@pytest.fixture
+def cli(server):
+    made = Cli(server, server.kind)
+    made.call("FLUSHALL")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def durable(cli):
+    """The same where `sub --durable` works: on leat by its setting, elsewhere by streams."""
+    cli.here = answers(cli.server.port, "CONFIG", "GET", "durable")
+    if not cli.here:
+        conn = Connection(cli.server.port, timeout=10)
+        missing = conn.call("COMMAND", "INFO", "xreadgroup")[1][0][1] is None
+        conn.close()
+        if missing:
+            pytest.skip("this leat has neither durable channels nor consumer groups yet")
+    else:
+        cli.call("CONFIG", "SET", "durable", "kept*")
+    return cli
+
+
+def wait_subscribed(cli, channel, count=1):
+    until = time.monotonic() + 20
+    while int(texts(cli.call("PUBSUB", "NUMSUB", channel))[1]) != count:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def wait_patterns(cli, count=1):
+    until = time.monotonic() + 20
+    while int(cli.call("PUBSUB", "NUMPAT")[1]) != count:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_pub_and_sub(cli):
+    assert cli.lines("pub", "news", "nobody hears") == ["0"]
+    running = cli.start("sub", "news")
+    wait_subscribed(cli, "news")
+    assert cli.lines("pub", "news", "one", "two words", "-3") == ["1", "1", "1"]
+    assert cli.json("pub", "news", "four") == [{"channel": "news", "receivers": 1}]
+    assert cli.lines("pub", "news", "-q", "--", "--five") == []
+    assert running.wait_lines(5) == ["one", "two words", "-3", "four", "--five"]
+    assert running.stop() == 0 and running.err() == ""
+
+
+def test_pub_lines(cli):
+    running = cli.start("sub", "news", "--count", "3000")
+    wait_subscribed(cli, "news")
+    counts = cli.lines("pub", "news", stdin="".join("line %d\n" % n for n in range(2999)) + "last")
+    assert counts == ["1"] * 3000
+    assert running.wait_lines(3000) == ["line %d" % n for n in range(2999)] + ["last"]
+    assert running.process.wait(20) == 0
+
+
+def test_pub_sends_at_once(cli):
+    sub = cli.start("sub", "news")
+    wait_subscribed(cli, "news")
+    pub = cli.start("pub", "news", stdin=subprocess.PIPE)
+    for n in range(1, 4):
+        pub.process.stdin.write(b"x\n")
+        pub.process.stdin.flush()
+        pub.wait_lines(n)
+        sub.wait_lines(n)
+    pub.process.stdin.close()
+    assert pub.process.wait(20) == 0
+
+
+def test_sub_several_and_json(cli):
+    running = cli.start("sub", "a", "b c", "--json")
+    wait_subscribed(cli, "b c")
+    plain = cli.start("sub", "a", "b c")
+    wait_subscribed(cli, "b c", 2)
+    cli.call("PUBLISH", "a", "x\ny")
+    cli.call("PUBLISH", "b c", b"\xff\x00")
+    assert [json.loads(line) for line in running.wait_lines(2)] == [
+        {"channel": "a", "message": "x\ny"}, {"channel": "b c", "message": "\ufffd\x00"}]
+    plain.wait_lines(3)
+    assert plain.text[plain.process.stdout] == b'a x\ny\n"b c" \xff\x00\n'
+
+
+def test_sub_pattern(cli):
+    running = cli.start("sub", "--pattern", "news.*", "--json")
+    wait_patterns(cli)
+    plain = cli.start("sub", "-p", "news.??")
+    wait_patterns(cli, 2)
+    cli.call("PUBLISH", "news.de", "hallo")
+    cli.call("PUBLISH", "olds", "no")
+    cli.call("PUBLISH", "news.fr", "salut")
+    assert [json.loads(line) for line in running.wait_lines(2)] == [
+        {"channel": "news.de", "pattern": "news.*", "message": "hallo"},
+        {"channel": "news.fr", "pattern": "news.*", "message": "salut"}]
+    assert plain.wait_lines(2) == ["news.de hallo", "news.fr salut"]
+    assert running.stop() == 0
+
+
+def test_sub_subscribes_again(cli):
+    running = cli.start("sub", "news")
+    wait_subscribed(cli, "news")
+    cli.call("CLIENT", "KILL", "TYPE", "pubsub")
+    running.wait_for("connected again", where=running.err)
+    wait_subscribed(cli, "news")
+    cli.call("PUBLISH", "news", "after")
+    assert running.wait_lines(1) == ["after"]
+    assert "--durable" in running.err()
+    assert running.stop() == 0
+
+
+def test_sub_ends_when_nobody_reads(cli):
+    running = cli.start("sub", "news")
+    wait_subscribed(cli, "news")
+    running.process.stdout.close()
+    assert running.process.wait(20) == 0
+    running.process.stdout = open("/dev/null", "rb")
+    running.text = {running.process.stdout: b"", running.process.stderr: b""}
+    assert running.err() == ""
+
+
+@pytest.mark.parametrize("words", [
+    ["pub"], ["sub"], ["subscribers"], ["sub", "a", "--from", "START"], ["sub", "a", "--durable", ""],
+    ["sub", "a", "--count", "x"],
+])
+def test_wrong_usage(cli, words):
+    done = cli.run(*words, status=2)
+    assert done.stderr and not done.stdout
+
+
+def test_nobody_there(cli):
+    for words in ["pub", "a", "b"], ["sub", "a"], ["sub", "a", "--durable", "n"], ["subscribers", "a"]:
+        assert "leat serve" in cli.run(*words, url="redis://127.0.0.1:1", status=3).stderr
+
+
+def test_subscribers(cli):
+    listens = [cli.start("sub", "news", "--durable", "first") if answers(cli.server.port, "CONFIG", "GET", "durable")
+               else cli.start("sub", "news"), cli.start("sub", "news")]
+    wait_subscribed(cli, "news", 2)
+    done = cli.run("subscribers", "news", "none")
+    if answers(cli.server.port, "PUBSUB", "SUBSCRIBERS", "news"):
+        told = cli.json("subscribers", "news", "none")
+        assert len(told) == 2 and all(t["channel"] == "news" and "address" in t for t in told)
+        assert "first" in [t["name"] for t in told]
+        assert done.stdout.startswith("CHANNEL ") and len(done.stdout.splitlines()) == 3
+    else:
+        assert done.stdout.splitlines() == ["CHANNEL SUBSCRIBERS", "news 2", "none 0"]
+        assert cli.json("subscribers", "news", "none") == [
+            {"channel": "news", "subscribers": 2}, {"channel": "none", "subscribers": 0}]
+        assert "leat tells" in done.stderr
+    assert [running.stop() for running in listens] == [0, 0]
+
+
+# ---- durable ----
+
+def wait_durable(cli, running, channel):
+    """Until a durable subscriber is there, whichever way."""
+    if cli.here:
+        wait_subscribed(cli, channel)
+        return
+    until = time.monotonic() + 20
+    while not any(isinstance(group, list) and group[3] > 0 for group in texts(cli.call("XINFO", "GROUPS", channel))):
+        assert time.monotonic() < until, running.err()
+        time.sleep(0.05)
+
+
+def test_durable_gets_what_it_missed(durable):
+    cli = durable
+    running = cli.start("sub", "kept", "--durable", "billing")
+    wait_durable(cli, running, "kept")
+    cli.run("pub", "kept", "--durable", "one", "two")
+    assert running.wait_lines(2) == ["one", "two"]
+    time.sleep(0.5)  # the acknowledgement
+    assert running.stop() == 0
+    assert ("instead" in running.err()) == (not cli.here)
+    cli.run("pub", "kept", "--durable", "-q", stdin="three\nfour\n")
+    running = cli.start("sub", "kept", "--durable", "billing")
+    running.wait_for("four\n")
+    cli.run("pub", "kept", "--durable", "five")
+    running.wait_for("five\n")
+    assert running.out().splitlines()[-3:] == ["three", "four", "five"]
+    assert running.stop() == 0
+
+
+def test_durable_survives_a_broken_connection(durable):
+    cli = durable
+    running = cli.start("sub", "kept", "--durable", "billing", "--json")
+    wait_durable(cli, running, "kept")
+    cli.run("pub", "kept", "--durable", "one")
+    running.wait_lines(1)
+    time.sleep(0.5)
+    cli.call("CLIENT", "KILL", "TYPE", "pubsub" if cli.here else "normal", "SKIPME", "yes")
+    cli.run("pub", "kept", "--durable", *["n%d" % n for n in range(20)])
+    running.wait_for('"n19"')
+    told = [json.loads(line)["message"] for line in running.out().splitlines()]
+    assert [m for m in told if m != "one"][-20:] == ["n%d" % n for n in range(20)]
+    assert running.stop() == 0
+
+
+def test_durable_on_a_server_without_it(durable):
+    cli = durable
+    if cli.here:
+        pytest.skip("this server has durable channels")
+    cli.run("pub", "kept", "--durable", "one", "two")
+    running = cli.start("sub", "kept", "--durable", "late", "--json", "--from", "START")
+    told = [json.loads(line) for line in running.wait_lines(2)]
+    assert [(t["channel"], t["message"]) for t in told] == [("kept", "one"), ("kept", "two")]
+    assert running.stop() == 0
+    # It has a position now; --from moves it.
+    running = cli.start("sub", "kept", "--durable", "late", "--from", told[1]["id"])
+    assert running.wait_lines(1) == ["two"]
+    cli.call("XADD", "kept", "*", "other", "field")
+    running.wait_for("no field `data'", where=running.err)
+    assert running.stop() == 0
+    assert texts(cli.call("XPENDING", "kept", "late"))[0] == 0
+    # Ordinary subscribers hear it too.
+    plain = cli.start("sub", "kept")
+    wait_subscribed(cli, "kept")
+    assert cli.lines("pub", "kept", "--durable", "three") == ["1"]
+    assert plain.wait_lines(1) == ["three"]
+    assert "patterns" in cli.run("sub", "-p", "k*", "--durable", "late", status=1).stderr
+
+
+def test_durable_channels_of_the_server(durable):
+    cli = durable
+    if not cli.here:
+        pytest.skip("this server has no durable channels")
+    assert "CONFIG SET durable" in cli.run("pub", "ordinary", "--durable", "x", status=1).stderr
+    running = cli.start("sub", "ordinary", "--durable", "n")
+    running.wait_for("CONFIG SET durable", where=running.err)
+    assert running.stop() == 0
