@@ -42,6 +42,7 @@ struct blocked {
     struct blocked *prev_keyless, *next_keyless;
     bool loading;       /* waits for entries from disk */
     uint64_t looked_at; /* r->loads when it was looked at last */
+    unsigned loads;     /* how often it ran because of one */
     struct blocked *prev_loading, *next_loading;
     size_t count; /* 0: it waits for no key */
     struct waiter waiters[];
@@ -350,6 +351,16 @@ static struct blocked *next_loading(const struct blocked_registry *r)
     return block;
 }
 
+/* Memory may be so short that what came first is gone when the last has come. Then it waits for the
+ * disk once. */
+static void serve_loaded(struct broker *b, struct blocked *block)
+{
+    enum { ROUNDS_MAX = 64 };
+    b->streams->wait = ++block->loads > ROUNDS_MAX;
+    serve(b, block);
+    b->streams->wait = false;
+}
+
 void blocked_look_at_loads(struct broker *b)
 {
     struct blocked_registry *r = b->blocked;
@@ -358,7 +369,7 @@ void blocked_look_at_loads(struct broker *b)
     r->loads = b->streams->loads;
     while ((block = next_loading(r)) != NULL) { /* serving one may end others */
         block->looked_at = r->loads;
-        serve(b, block);
+        serve_loaded(b, block);
     }
 }
 

@@ -196,7 +196,8 @@ static void reply_found(struct call *c, const struct read *r, size_t found)
         if (w->n == 0) continue;
         if (c->reply->proto == 2) resp_array(c->reply, 2);
         resp_bulk(c->reply, c->argv[r->first_key + i]);
-        stream_reply_entries(c, w->stream, w->from, STREAM_ID_MAX, false, (uint64_t)w->n);
+        if (!stream_reply_entries(c, w->stream, w->from, STREAM_ID_MAX, false, (uint64_t)w->n))
+            return;
     }
 }
 

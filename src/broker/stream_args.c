@@ -149,29 +149,40 @@ int64_t stream_prepare_reply(struct stream *s, struct stream_id from, struct str
     return result < 0 ? result : n;
 }
 
-static void reply_reverse(struct call *c, struct stream_iter *it, uint64_t n)
+static int64_t reply_reverse(struct call *c, struct stream_iter *it, uint64_t n)
 {
     struct stream_entry e;
     for (; n > 0 && !call_reply_is_full(c); n--) {
-        must(stream_iter_next(it, &e) == 1);
+        int r = stream_iter_next(it, &e);
+        if (r < 0) return r;
+        must(r == 1);
         buf_put(c->reply->out, e.wire);
     }
+    return 0;
 }
 
-void stream_reply_entries(struct call *c, struct stream *s, struct stream_id from,
-                          struct stream_id to, bool reverse, uint64_t n)
+static int64_t reply_forward(struct call *c, struct stream_iter *it, uint64_t n)
 {
-    struct stream_iter it;
     struct stream_run run;
-    resp_array(c->reply, n);
-    stream_iter_init(&it, s, from, to, reverse);
-    if (reverse) reply_reverse(c, &it, n);
-    while (!reverse && n > 0 && !call_reply_is_full(c)) {
-        int64_t there = stream_iter_run(&it, n, &run);
+    while (n > 0 && !call_reply_is_full(c)) {
+        int64_t there = stream_iter_run(it, n, &run);
+        if (there < 0) return there;
         must(there > 0 && (uint64_t)there <= n);
         buf_put(c->reply->out, run.wire);
         n -= (uint64_t)there;
     }
+    return 0;
+}
+
+bool stream_reply_entries(struct call *c, struct stream *s, struct stream_id from,
+                          struct stream_id to, bool reverse, uint64_t n)
+{
+    struct stream_iter it;
+    resp_array(c->reply, n);
+    stream_iter_init(&it, s, from, to, reverse);
+    int64_t r = reverse ? reply_reverse(c, &it, n) : reply_forward(c, &it, n);
+    if (r < 0) c->reply->out->len = c->reply_start;
+    return stream_is_there(c, r);
 }
 
 void stream_reply_id(struct call *c, struct stream_id id)

@@ -39,11 +39,13 @@ bool stream_arg_trim_end(struct call *c, const struct stream_trim_args *a);
  * been replied, or the command waits for what is read from disk and will run again. So it must be
  * asked before anything is changed or replied. */
 bool stream_is_there(struct call *c, int64_t result);
-/* Makes sure that at most `max` entries of from..to can be replied. Their number, or negative. */
+/* Makes sure that at most `max` entries of from..to can be replied, or the first megabytes of them.
+ * Their number, or negative. */
 int64_t stream_prepare_reply(struct stream *s, struct stream_id from, struct stream_id to,
                              bool reverse, uint64_t max);
-/* Replies an array of `n` of them: as many as stream_prepare_reply() found. */
-void stream_reply_entries(struct call *c, struct stream *s, struct stream_id from,
+/* Replies an array of `n` of them: as many as stream_prepare_reply() found. False when some could
+ * not be read: as with stream_is_there(), and nothing of the command's reply is left. */
+bool stream_reply_entries(struct call *c, struct stream *s, struct stream_id from,
                           struct stream_id to, bool reverse, uint64_t n);
 void stream_reply_id(struct call *c, struct stream_id id);
 

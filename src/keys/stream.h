@@ -123,8 +123,8 @@ struct stream_run {
 };
 int64_t stream_iter_run(struct stream_iter *it, uint64_t max, struct stream_run *ret);
 
-/* Makes sure that a walk of at most `max` entries meets nothing that has to be read from disk: 0,
- * or negative. Asks for all that is missing at once. */
+/* Makes sure that a walk of at most `max` entries meets nothing that has to be read from disk in
+ * its first 8 MB or so: 0, or negative. Asks for all that is missing at once. */
 int stream_prepare(struct stream *s, struct stream_id from, struct stream_id to, bool reverse,
                    uint64_t max);
 /* How many entries there are in from..to, but no more than `max`. Or negative. Reads only where a

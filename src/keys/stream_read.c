@@ -5,7 +5,7 @@
 #include "keys/stream_priv.h"
 
 /* How much of a range is asked for at once, when it turns out to be on disk. */
-enum { FETCH_BLOCKS = 64 };
+enum { FETCH_BLOCKS = 64, PREPARE_BLOCKS = 128 };
 
 /* ---- Iterators ---- */
 
@@ -193,19 +193,20 @@ int stream_last(struct stream *s, struct stream_id *ret)
 int stream_prepare(struct stream *s, struct stream_id from, struct stream_id to, bool reverse,
                    uint64_t max)
 {
-    int missing = 0;
+    int missing = 0, looked_at = 0;
     uint64_t have = 0;
     if (s->count == 0 || stream_id_cmp(from, to) > 0) return 0;
     size_t i = stream_find_block(s, reverse ? to : from);
     if (reverse && (i == s->count || stream_id_cmp(block_at(s, i)->first, to) > 0)) i--;
     /* What the first block holds of the range is not known without it: it counts for nothing. */
-    for (bool is_first = true; i < s->count && have < max && missing < FETCH_BLOCKS;
+    for (bool is_first = true; i < s->count && have < max && missing < FETCH_BLOCKS && looked_at < PREPARE_BLOCKS;
          is_first = false) {
         struct stream_block *b = block_at(s, i);
         if (reverse ? stream_id_cmp(b->last, from) < 0 : stream_id_cmp(b->first, to) > 0) break;
         int r = store_get(s->store, b);
         if (r < 0 && r != -EAGAIN) return r;
         missing += r == -EAGAIN;
+        looked_at++;
         if (!is_first) have += b->live;
         i = reverse ? i - 1 : i + 1;
     }
