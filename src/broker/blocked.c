@@ -26,6 +26,7 @@ struct waited_key {
     struct waiter *first, *last;
     struct waited_key *next_signalled;
     bool signalled;
+    size_t while_there; /* waiters that are to hear when it goes */
     int db;
     size_t len; /* of `text`: one byte of db, then the key */
     char text[];
@@ -40,6 +41,7 @@ struct blocked {
     uint64_t since;      /* tells equal deadlines apart */
     void (*on_timeout)(struct call *c);
     struct blocked *prev_keyless, *next_keyless;
+    bool while_there;   /* is to hear when a key goes */
     bool loading;       /* waits for entries from disk */
     uint64_t looked_at; /* r->loads when it was looked at last */
     unsigned loads;     /* how often it ran because of one */
@@ -56,6 +58,7 @@ struct blocked_registry {
     uint64_t synced; /* of the journal, when the keyless were looked at */
     struct blocked *loading;
     uint64_t loads; /* finished when those were looked at */
+    size_t while_there; /* blocks that are to hear when a key goes */
     uint64_t next_since;
 };
 
@@ -122,6 +125,7 @@ static void leave(struct broker *b, struct waiter *w)
 {
     struct waited_key *k = w->key;
     if (k == NULL) return;
+    if (w->block->while_there) k->while_there--;
     if (w->prev != NULL) w->prev->next = w->next;
     else k->first = w->next;
     if (w->next != NULL) w->next->prev = w->prev;
@@ -191,6 +195,15 @@ void call_block(struct call *c, const struct bytes *names, size_t count, enum ke
     park(c, block);
 }
 
+void call_block_while_there(struct call *c)
+{
+    struct blocked *block = c->session->blocked;
+    if (block->while_there) return;
+    block->while_there = true;
+    c->broker->blocked->while_there++;
+    for (size_t i = 0; i < block->count; i++) block->waiters[i].key->while_there++;
+}
+
 static void join_loading(struct blocked_registry *r, struct blocked *block)
 {
     block->loading = true;
@@ -227,6 +240,7 @@ void call_await_load(struct call *c)
 
 static void end_block(struct broker *b, struct blocked *block)
 {
+    if (block->while_there) b->blocked->while_there--;
     for (size_t i = 0; i < block->count; i++) leave(b, &block->waiters[i]);
     if (waits_for_key(block) && block->count == 0) leave_keyless(b->blocked, block);
     leave_loading(b->blocked, block);
@@ -280,6 +294,36 @@ void blocked_signal_all(struct broker *b)
     map_iter_fini(&it);
 }
 
+static struct key *key_behind(struct broker *b, const struct waited_key *k)
+{
+    struct bytes name = {k->text + 1, k->len - 1};
+    struct key *found = keyspace_find(b->ks, k->db, name, hash_bytes(name));
+    return found != NULL && !key_is_expired(found, b->now_ms) ? found : NULL;
+}
+
+static bool has_gone(struct broker *b, const struct waited_key *k)
+{
+    const struct key *found = key_behind(b, k);
+    return k->while_there > 0 && (found == NULL || found->type != KEY_STREAM);
+}
+
+void blocked_signal_if_gone(struct broker *b, int db, struct bytes name)
+{
+    struct waited_key *k = b->blocked->while_there > 0 ? find_key(b, db, name, false) : NULL;
+    if (k != NULL && has_gone(b, k)) signal_key(b, k);
+}
+
+void blocked_signal_all_gone(struct broker *b)
+{
+    struct map_iter it;
+    struct waited_key *k;
+    if (b->blocked->while_there == 0) return;
+    map_iter_init(&it, &b->blocked->keys);
+    while ((k = map_iter_next(&it)) != NULL)
+        if (has_gone(b, k)) signal_key(b, k);
+    map_iter_fini(&it);
+}
+
 /* Runs the command again. True when it was answered. */
 static bool serve(struct broker *b, struct blocked *block)
 {
@@ -299,21 +343,15 @@ static bool serve(struct broker *b, struct blocked *block)
     return served;
 }
 
-static struct key *key_behind(struct broker *b, const struct waited_key *k)
-{
-    struct bytes name = {k->text + 1, k->len - 1};
-    struct key *found = keyspace_find(b->ks, k->db, name, hash_bytes(name));
-    return found != NULL && !key_is_expired(found, b->now_ms) ? found : NULL;
-}
-
 static void serve_key(struct broker *b, struct waited_key *k)
 {
     struct waiter *w = k->first;
     while (w != NULL) {
         struct waiter *next = w->next;
         struct key *found = key_behind(b, k);
-        if (found == NULL) return;
-        if (found->type == w->block->type) serve(b, w->block);
+        if (found == NULL && k->while_there == 0) return;
+        bool is_there = found != NULL && found->type == w->block->type;
+        if (is_there || w->block->while_there) serve(b, w->block);
         w = next;
     }
 }

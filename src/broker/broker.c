@@ -174,6 +174,7 @@ void broker_turn_begin(struct broker *b)
         blocked_timeouts(b);
     }
     if (!b->loading) broker_expire(b, 1000);
+    if (b->blocked_count > 0) blocked_serve(b); /* who waits for what has expired */
     broker_sample(b);
 }
 

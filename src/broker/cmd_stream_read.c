@@ -244,6 +244,7 @@ static void xread(struct call *c)
     for (size_t i = 0; i < r.streams; i++)
         if (!parse_wanted(c, &r, i, &r.wanted[i])) return;
     int64_t found = find_entries(&r);
+    if (found < 0) c->argv = with_fixed_ids(c, &r); /* it may run again */
     if (!stream_is_there(c, found)) return;
     if (found > 0) reply_found(c, &r, (size_t)found);
     else if (r.block_ms >= 0 && !c->in_exec) wait_for_entries(c, &r);

@@ -39,10 +39,13 @@ static void publish_event(struct broker *b, const struct effect_event *e, uint64
 
 static void signal_blocked(struct broker *b)
 {
-    if (b->blocked_count == 0 || !b->fx.ready) return;
+    void (*signal)(struct broker *b, int db, struct bytes name) =
+        b->fx.ready ? blocked_signal : blocked_signal_if_gone;
+    if (b->blocked_count == 0) return;
     for (size_t i = 0; i < b->fx.changed_count; i++)
-        blocked_signal(b, b->fx.changed[i].db, b->fx.changed[i].name);
-    if (b->fx.all_changed) blocked_signal_all(b);
+        signal(b, b->fx.changed[i].db, b->fx.changed[i].name);
+    if (b->fx.all_changed && b->fx.ready) blocked_signal_all(b);
+    else if (b->fx.all_changed) blocked_signal_all_gone(b);
 }
 
 void broker_drain(struct broker *b, struct session *s)

@@ -138,6 +138,9 @@ void blocked_free(struct blocked_registry *r);
 /* A key got something: whoever waits for it will be served at the end of this command. */
 void blocked_signal(struct broker *b, int db, struct bytes name);
 void blocked_signal_all(struct broker *b); /* any key may have */
+/* A key has changed, all may have: where it has gone and somebody wants to hear that. */
+void blocked_signal_if_gone(struct broker *b, int db, struct bytes name);
+void blocked_signal_all_gone(struct broker *b);
 void blocked_serve(struct broker *b);
 /* Runs what waits for no key again when the journal has synced more. */
 void blocked_look_at_journal(struct broker *b);
