@@ -132,11 +132,11 @@ def main():
         return 130
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print("\n" + summary(bench.rows, errors))
+    print("\n%s\n%d tables in %.0f s" % (summary(bench.rows, errors), len(bench.spent), sum(bench.spent.values())))
     if options.json:
         with open(options.json, "w") as f:
             json.dump({"format": 1, "time": int(time.time()), "quick": options.quick, "both": options.both,
-                       "machine": about, "load_after": os.getloadavg()[0],
+                       "machine": about, "load_after": os.getloadavg()[0], "seconds": bench.spent,
                        "rows": [row.as_json() for row in bench.rows],
                        "errors": [{"table": table, "error": text} for table, text in errors]}, f, indent=1)
             f.write("\n")

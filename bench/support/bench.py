@@ -20,6 +20,7 @@ class Bench:
         self.rounds_given, self.seconds_given = rounds, seconds
         self.table = ""
         self.rows, self.servers = [], []
+        self.spent = {}  # seconds of each table
         self.labels = None
         self.began = time.monotonic()
 
@@ -137,10 +138,12 @@ class Bench:
     def run(self, table):
         """One table, whole or with an exception. Ends what it has started."""
         self.title(table.NAME, table.TITLE)
+        began = time.monotonic()
         try:
             table.run(self)
         except NotThere as e:
             self.absent("the rest of this table", str(e))
         finally:
             self.progress("")
+            self.spent[table.NAME] = time.monotonic() - began
             Load.kill_all()

@@ -8,7 +8,7 @@ NAME = "blocked"
 TITLE = "1,000 clients in XREAD BLOCK on one stream, one XADD of 64 bytes at a time"
 
 READERS = 1000
-ENTRIES = 1000
+ENTRIES = 500
 GOAL = 2.0
 WAIT_SECONDS_MAX = 60
 
