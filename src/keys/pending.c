@@ -497,7 +497,7 @@ bool pending_iter_next(struct pending_iter *it, struct pending_entry *ret)
 
 /* Rewrites the nodes in which the consumer may have entries: they become another's, or go (to: -1).
  */
-static uint64_t replace_consumer(struct pending *p, uint32_t from, int64_t to)
+static uint64_t replace_consumer(struct pending *p, uint32_t from, int64_t to, int64_t time_ms)
 {
     uint64_t found = 0;
     struct row rows[NODE_MAX];
@@ -508,7 +508,10 @@ static uint64_t replace_consumer(struct pending *p, uint32_t from, int64_t to)
         for (unsigned i = 0; i < n->count; i++) {
             node_row(n, i, &rows[kept]);
             bool is_its = rows[kept].v[COL_CONSUMER] == from;
-            if (is_its && to >= 0) rows[kept].v[COL_CONSUMER] = (uint64_t)to;
+            if (is_its && to >= 0) {
+                rows[kept].v[COL_CONSUMER] = (uint64_t)to;
+                if (time_ms >= 0) rows[kept].v[COL_TIME] = (uint64_t)time_ms ^ TIME_SHIFT;
+            }
             if (is_its) hits++;
             if (!is_its || to >= 0) kept++;
         }
@@ -519,14 +522,14 @@ static uint64_t replace_consumer(struct pending *p, uint32_t from, int64_t to)
     return found;
 }
 
-uint64_t pending_give(struct pending *p, uint32_t from, uint32_t to)
+uint64_t pending_give(struct pending *p, uint32_t from, uint32_t to, int64_t time_ms)
 {
-    return from == to ? 0 : replace_consumer(p, from, to);
+    return from == to ? 0 : replace_consumer(p, from, to, time_ms);
 }
 
 uint64_t pending_remove_consumer(struct pending *p, uint32_t consumer)
 {
-    uint64_t gone = replace_consumer(p, consumer, -1);
+    uint64_t gone = replace_consumer(p, consumer, -1, PENDING_TIME_STAYS);
     p->count -= gone;
     return gone;
 }

@@ -65,8 +65,10 @@ void pending_iter_init(struct pending_iter *it, const struct pending *p, struct 
                        int64_t consumer, int64_t time_max_ms);
 bool pending_iter_next(struct pending_iter *it, struct pending_entry *ret);
 
-/* Gives all entries of one consumer to another; how many there were. */
-uint64_t pending_give(struct pending *p, uint32_t from, uint32_t to);
+/* Gives all entries of one consumer to another; how many there were. They count as delivered at
+ * time_ms, or as they did where that is PENDING_TIME_STAYS. */
+enum { PENDING_TIME_STAYS = -1 };
+uint64_t pending_give(struct pending *p, uint32_t from, uint32_t to, int64_t time_ms);
 /* Removes all entries of a consumer; how many there were. */
 uint64_t pending_remove_consumer(struct pending *p, uint32_t consumer);
 

@@ -134,14 +134,19 @@ static void whole_consumer(struct pending *p, struct model *m)
 {
     uint32_t from = (uint32_t)rng_below(&rng, 5), to = (uint32_t)rng_below(&rng, 5);
     bool give = rng_below(&rng, 2) == 0 && from != to;
+    int64_t time_ms = rng_below(&rng, 2) == 0 ? PENDING_TIME_STAYS : (int64_t)rng_below(&rng, 9);
     uint64_t hits = 0;
     for (size_t i = m->count; i-- > 0;) {
         if (m->at[i].consumer != from) continue;
         hits++;
-        if (give) m->at[i].consumer = to;
-        else model_remove(m, i);
+        if (!give) model_remove(m, i);
+        else {
+            m->at[i].consumer = to;
+            if (time_ms >= 0) m->at[i].time_ms = time_ms;
+        }
     }
-    assert_int_equal(give ? pending_give(p, from, to) : pending_remove_consumer(p, from), hits);
+    uint64_t found = give ? pending_give(p, from, to, time_ms) : pending_remove_consumer(p, from);
+    assert_int_equal(found, hits);
 }
 
 static void step(struct pending *p, struct model *m, unsigned grows)

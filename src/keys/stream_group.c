@@ -101,11 +101,37 @@ bool group_drop_pending(struct group *g, struct stream_id id)
     return true;
 }
 
-void group_give_pending(struct group *g, struct consumer *from, struct consumer *to)
+void group_give_pending(struct group *g, struct consumer *from, struct consumer *to,
+                        int64_t time_ms)
 {
     if (from == to || from->pending == 0) return;
-    to->pending += pending_give(&g->pending, from->number, to->number);
+    to->pending += pending_give(&g->pending, from->number, to->number, time_ms);
     from->pending = 0;
+}
+
+/* ---- Where it stands ---- */
+
+int group_settle(struct group *g, struct stream *s)
+{
+    if (g->ordinal != GROUP_AHEAD || stream_id_cmp(g->last_id, s->last_id) > 0) return 0;
+    return stream_ordinal_after(s, g->last_id, &g->ordinal);
+}
+
+uint64_t group_entries_read(const struct group *g, const struct stream *s)
+{
+    uint64_t behind = s->next_ordinal > g->ordinal ? s->next_ordinal - g->ordinal : 0;
+    return s->entries_added > behind ? s->entries_added - behind : 0;
+}
+
+uint64_t group_lag(const struct group *g, const struct stream *s)
+{
+    return g->ordinal == GROUP_AHEAD ? 0 : stream_count_from_ordinal(s, g->ordinal);
+}
+
+void groups_note_end(struct groups *g, struct stream_id last_id)
+{
+    for (size_t i = 0; i < groups_count(g); i++)
+        if (stream_id_cmp(g->list[i]->last_id, last_id) > 0) g->list[i]->ordinal = GROUP_AHEAD;
 }
 
 /* ---- Groups ---- */

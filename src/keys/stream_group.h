@@ -6,6 +6,9 @@
  * entries name their consumer by its number in the group. Groups and consumers are in the order of
  * their names, which is the order in which Redis lists them.
  *
+ * A group may stand beyond the stream's end, where entries to come may be behind it or not: then
+ * its ordinal is not known (GROUP_AHEAD) until group_settle() is asked after the stream has grown.
+ *
  * State only: nothing here journals. One thread, but for groups_free(), which may run on any. */
 #ifndef LEAT_KEYS_STREAM_GROUP_H
 #define LEAT_KEYS_STREAM_GROUP_H
@@ -23,9 +26,11 @@ struct consumer {
     char name[];
 };
 
+#define GROUP_AHEAD UINT64_MAX
+
 struct group {
     struct stream_id last_id;
-    uint64_t ordinal;
+    uint64_t ordinal; /* or GROUP_AHEAD */
     struct pending pending;
     struct consumer **consumers; /* by name */
     size_t consumer_count, consumer_cap;
@@ -62,6 +67,9 @@ size_t groups_weight(const struct groups *g);
 bool groups_floor(const struct stream *s, struct stream_id *ret);
 /* Has every group got the entry, and has none it pending? True when there are no groups. */
 bool groups_have_acknowledged(const struct groups *g, struct stream_id id);
+
+/* To be told when the stream's last_id is set: some groups may stand ahead of it now. */
+void groups_note_end(struct groups *g, struct stream_id last_id);
 
 static inline size_t groups_count(const struct groups *g)
 {
@@ -100,11 +108,19 @@ static inline struct consumer *group_owner(const struct group *g, const struct p
     return g->by_number[e->consumer];
 }
 
+/* Finds the ordinal if it can be known by now. 0, or negative: see keys/stream.h. */
+int group_settle(struct group *g, struct stream *s);
+/* How many entries were ever added up to where the group stands, XSETID's adjustments included, and
+ * how many there are behind it: after group_settle(). */
+uint64_t group_entries_read(const struct group *g, const struct stream *s);
+uint64_t group_lag(const struct group *g, const struct stream *s);
+
 /* Makes the entry pending as e says, whatever it was. */
 void group_set_pending(struct group *g, const struct pending_entry *e);
 /* False when it was not pending. */
 bool group_drop_pending(struct group *g, struct stream_id id);
-/* All that is pending with one consumer becomes another's. */
-void group_give_pending(struct group *g, struct consumer *from, struct consumer *to);
+/* All that is pending with one consumer becomes another's; time_ms as for pending_give(). */
+void group_give_pending(struct group *g, struct consumer *from, struct consumer *to,
+                        int64_t time_ms);
 
 #endif
