@@ -18,7 +18,8 @@ enum {
     RUN_MAX = 256, /* entries in one run: what a damaged one can ask for is bounded */
     RUN_HAS_COUNT = 1,
     RUN_HAS_TIME = 2,
-    RUN_BYTES_MAX = 50,
+    RUN_IDS_BYTES_MAX = 23, /* of a run without count and time */
+    RUN_BYTES_MAX = 43,
     RECORD_ENTRIES_MAX = 4096,
 };
 
@@ -157,13 +158,14 @@ void change_consumer_delete(struct call *c, struct key *k, struct group *g, stru
 }
 
 void change_consumer_give(struct call *c, struct key *k, struct group *g, struct consumer *from,
-                          struct consumer *to)
+                          struct consumer *to, int64_t time_ms)
 {
     struct buf *items = record(c, k, REC_PENDING_GIVE);
     record_put_bytes(items, group_name(g));
     record_put_bytes(items, consumer_name(from));
     record_put_bytes(items, consumer_name(to));
-    group_give_pending(g, from, to);
+    record_put_int(items, time_ms);
+    group_give_pending(g, from, to, time_ms);
 }
 
 /* It got something at this time. */
@@ -219,10 +221,11 @@ size_t change_pending_drop_all(struct call *c, struct key *k, const struct strea
     return dropped;
 }
 
-size_t change_pending_bytes(const struct key *k, size_t n)
+size_t change_pending_bytes(const struct key *k, size_t n, bool differ)
 {
     enum { HEAD_BYTES = 64 };
-    return n * RUN_BYTES_MAX + (n / RECORD_ENTRIES_MAX + 1) * (HEAD_BYTES + k->name_len);
+    return n * (differ ? RUN_BYTES_MAX : RUN_IDS_BYTES_MAX) +
+           (n / RECORD_ENTRIES_MAX + 1) * (HEAD_BYTES + k->name_len);
 }
 
 /* ---- Replay ---- */
@@ -301,8 +304,9 @@ int replay_pending_give(struct keyspace *ks, struct record *r)
 {
     struct group *g = take_group(ks, r);
     struct consumer *from = take_consumer(g, r), *to = take_consumer(g, r);
+    int64_t time_ms = record_int(r);
     if (r->bad || from == NULL || to == NULL) return nonsense(r);
-    group_give_pending(g, from, to);
+    group_give_pending(g, from, to, time_ms);
     return 0;
 }
 

@@ -21,9 +21,10 @@ void change_consumer_times(struct call *c, struct key *k, struct group *g, struc
                            int64_t seen_ms, int64_t active_ms);
 /* What it has pending goes with it. */
 void change_consumer_delete(struct call *c, struct key *k, struct group *g, struct consumer *of);
-/* What it has pending becomes another's, as it is. */
+/* What it has pending becomes another's, as delivered at time_ms, or then as before:
+ * PENDING_TIME_STAYS. */
 void change_consumer_give(struct call *c, struct key *k, struct group *g, struct consumer *from,
-                          struct consumer *to);
+                          struct consumer *to, int64_t time_ms);
 
 /* Makes entries pending with a consumer, as they say (e.consumer apart), whatever they were. The
  * consumer counts as seen and active at the latest of their times. n may be 0. */
@@ -37,8 +38,8 @@ size_t change_pending_drop_all(struct call *c, struct key *k, const struct strea
                                size_t n);
 
 /* What records of `n` entries take in the journal at most, beyond what the arguments tell: for
- * call_admit(). */
-size_t change_pending_bytes(const struct key *k, size_t n);
+ * call_admit(). `differ`: their counts or times do. */
+size_t change_pending_bytes(const struct key *k, size_t n, bool differ);
 
 /* ---- Runs of pending entries, as they stand in records ---- */
 

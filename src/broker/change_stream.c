@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "broker/internal.h"
+#include "keys/stream_group.h"
 
 static struct key *add_key(struct keyspace *ks, int db, struct bytes name, uint64_t hash)
 {
@@ -101,6 +102,7 @@ static void set(struct stream *s, struct stream_id last_id, uint64_t entries_add
     s->last_id = last_id;
     s->entries_added = entries_added;
     s->max_deleted_id = max_deleted_id;
+    groups_note_end(s->groups, last_id);
 }
 
 struct key *change_stream_set(struct call *c, struct key *k, struct bytes name,

@@ -1,6 +1,6 @@
-/* XINFO: what is known of a stream. */
+/* XINFO: what is known of a stream and its groups. */
+#include "broker/group_reply.h"
 #include "broker/stream_args.h"
-#include "keys/stream_group.h"
 
 static void field_int(struct call *c, const char *name, uint64_t n)
 {
@@ -67,15 +67,72 @@ static void stream_summary(struct call *c, struct stream *s)
     reply_retention(c, s);
 }
 
+static void stream_full(struct call *c, struct stream *s, uint64_t max)
+{
+    struct stream_id first = STREAM_ID_MIN;
+    int there = stream_first(s, &first);
+    int64_t n = stream_prepare_reply(s, STREAM_ID_MIN, STREAM_ID_MAX, false, max);
+    if (!stream_is_there(c, there) || !stream_is_there(c, n) || !group_reply_prepare(c, s)) return;
+    resp_map(c->reply, 14);
+    reply_figures(c, s, first);
+    resp_bulk_str(c->reply, "entries");
+    stream_reply_entries(c, s, STREAM_ID_MIN, STREAM_ID_MAX, false, (uint64_t)n);
+    resp_bulk_str(c->reply, "groups");
+    group_reply_full(c, s, max);
+    reply_retention(c, s);
+}
+
+static bool find_stream(struct call *c, struct key **ret)
+{
+    if (!call_read_typed(c, c->argv[2], KEY_STREAM, ret)) return false;
+    if (*ret == NULL) resp_error(c->reply, "ERR no such key");
+    return *ret != NULL;
+}
+
+/* FULL [COUNT count]; how many are listed, 0: none of it was given. */
+static bool parse_full(struct call *c, uint64_t *ret_max)
+{
+    enum { COUNT_DEFAULT = 10 };
+    int64_t n = COUNT_DEFAULT;
+    *ret_max = 0;
+    if (c->argc == 3) return true;
+    bool good = (c->argc == 4 || c->argc == 6) && bytes_is_word(c->argv[3], "full") &&
+                (c->argc == 4 || bytes_is_word(c->argv[4], "count"));
+    if (!good) {
+        resp_error(c->reply,
+                   "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try XINFO "
+                   "HELP.",
+                   (int)c->argv[1].len, c->argv[1].data);
+        return false;
+    }
+    if (c->argc == 6 && !call_int(c, c->argv[5], &n)) return false;
+    *ret_max = n < 0 ? COUNT_DEFAULT : n == 0 ? UINT64_MAX : (uint64_t)n;
+    return true;
+}
+
 static void xinfo_stream(struct call *c)
 {
     struct key *k;
-    if (!call_read_typed(c, c->argv[2], KEY_STREAM, &k)) return;
-    if (k == NULL) resp_error(c->reply, "ERR no such key");
-    else if (c->argc > 3)
-        resp_error(c->reply, "ERR unknown subcommand or wrong number of arguments "
-                             "for 'STREAM'. Try XINFO HELP.");
+    uint64_t max;
+    if (!find_stream(c, &k) || !parse_full(c, &max)) return;
+    if (max > 0) stream_full(c, stream_of(k), max);
     else stream_summary(c, stream_of(k));
+}
+
+static void xinfo_groups(struct call *c)
+{
+    struct key *k;
+    if (find_stream(c, &k) && group_reply_prepare(c, stream_of(k)))
+        group_reply_all(c, stream_of(k));
+}
+
+static void xinfo_consumers(struct call *c)
+{
+    struct key *k;
+    if (!find_stream(c, &k)) return;
+    const struct group *g = groups_find(stream_of(k)->groups, c->argv[3]);
+    if (g == NULL) group_error_missing(c, GROUP_OF_KEY, c->argv[2], c->argv[3]);
+    else group_reply_consumers(c, g);
 }
 
 static void help(struct call *c)
@@ -100,6 +157,12 @@ static void help(struct call *c)
 
 /* clang-format off */
 static const struct command xinfo_subcommands[] = {
+    {.name = "consumers", .arity = 4, .flags = CMD_READONLY, SUB_KEY, STREAM, .since = "5.0.0",
+     .syntax = "XINFO CONSUMERS key group", .summary = "Lists the consumers of a group.",
+     .handler = xinfo_consumers, .complexity = "O(N) with N consumers"},
+    {.name = "groups", .arity = 3, .flags = CMD_READONLY, SUB_KEY, STREAM, .since = "5.0.0",
+     .syntax = "XINFO GROUPS key", .summary = "Lists the consumer groups of a stream.",
+     .handler = xinfo_groups, .complexity = "O(N) with N groups"},
     {.name = "help", .arity = 2, .flags = CMD_LOADING | CMD_STALE, STREAM, .since = "5.0.0",
      .syntax = "XINFO HELP", .summary = "Answers what subcommands there are.", .handler = help,
      .complexity = "O(1)"},

@@ -51,7 +51,7 @@
     X(73, CONSUMER_DELETE, replay_consumer_delete) /* group, consumer; its pending go with it   */ \
     X(74, PENDING_SET, replay_pending_set) /* group, consumer, time ms, count (varint), runs    */ \
     X(75, PENDING_DROP, replay_pending_drop) /* group, runs                                     */ \
-    X(76, PENDING_GIVE, replay_pending_give) /* group, consumer, to whom all it has goes        */
+    X(76, PENDING_GIVE, replay_pending_give) /* group, consumer, its heir, time ms or -1        */
 /* clang-format on */
 
 enum record_kind {

@@ -83,6 +83,26 @@ def same_event_frames(a, b):
     return split(a) == split(b)
 
 
+IDLE_MS = 400
+
+
+def is_pending(entry):
+    """Of XPENDING's long form: id, consumer, idle time, deliveries."""
+    return isinstance(entry[1], list) and len(entry[1]) == 4 and entry[1][2][0] == b":"
+
+
+def without_idle(reply):
+    kind, value = reply
+    if not isinstance(value, list):
+        return reply
+    return kind, [(e[0], e[1][:2] + e[1][3:]) if is_pending(e) else e for e in value]
+
+
+def same_idle(a, b):
+    return all(abs(int(x[1][2][1]) - int(y[1][2][1])) <= IDLE_MS
+               for x, y in zip(a[1], b[1]) if is_pending(x))
+
+
 def same_reply(args, a, b):
     """`args` as sent; a and b are (bytes, reply). True when they are the same."""
     if a[0] == b[0]:
@@ -111,6 +131,8 @@ def same_meaning(name, args, a, b):
             [command_entry(e) for e in a[1]] == [command_entry(e) for e in b[1]])
     if name == b"XADD":
         return same_moment(a, b)
+    if name == b"XPENDING":
+        return freeze(without_idle(a)) == freeze(without_idle(b)) and same_idle(a, b)
     if name == b"TIME":
         return shape(a) == shape(b)
     return False

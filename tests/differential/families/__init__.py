@@ -67,10 +67,10 @@ LOOKS = [
 
 
 def all_sequences():
-    from families import (connection, encodings, hashes, introspection, keys, lists, notifications, protocol,
+    from families import (connection, encodings, groups, hashes, introspection, keys, lists, notifications, protocol,
                           pubsub, sets, streams, strings, transactions, zsets)
     found = {}
-    for module in (strings, keys, hashes, lists, sets, zsets, streams, encodings, transactions, connection, pubsub,
+    for module in (strings, keys, hashes, lists, sets, zsets, streams, groups, encodings, transactions, connection, pubsub,
                    notifications, introspection, protocol):
         found.update(module.SEQUENCES)
     return found

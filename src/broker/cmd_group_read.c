@@ -1,0 +1,433 @@
+/* XREADGROUP: a group's new entries, a consumer's own pending ones, or what others left pending.
+ *
+ * It goes over its streams twice: what is to be read is found and brought into memory first, when
+ * nothing may have been changed or replied; then each stream is replied, and what that does to its
+ * group is recorded: one record for the group's place, one for what is pending now. */
+#include <stdlib.h>
+
+#include "base/must.h"
+#include "base/num.h"
+#include "broker/group_args.h"
+#include "broker/stream_args.h"
+
+enum { CHUNK = 4096 }; /* entries that are recorded together */
+
+struct source {
+    struct bytes name;
+    struct key *key;
+    struct group *group;
+    struct consumer *consumer;
+    bool is_new;               /* the id is ">" */
+    struct stream_id from;     /* else: behind this one */
+    uint64_t news;             /* entries that nobody got yet, to be replied */
+    struct pending_entry *old; /* pending ones to be replied */
+    bool *old_there;           /* in the stream */
+    size_t old_count;
+};
+
+struct reading {
+    struct bytes group, consumer;
+    uint64_t count; /* of each stream; UINT64_MAX: all */
+    bool block, noack, claim;
+    int64_t block_ms, min_idle_ms;
+    size_t streams; /* where the keys begin in argv */
+    size_t n;       /* of them */
+    struct source *sources;
+};
+
+/* ---- Arguments ---- */
+
+static bool parse_block(struct call *c, struct bytes arg, int64_t *ret)
+{
+    const char *error = NULL;
+    int64_t ms, until;
+    if (!num_parse_i64(arg, &ms)) error = "ERR timeout is not an integer or out of range";
+    else if (ms < 0) error = "ERR timeout is negative";
+    else if (__builtin_add_overflow(c->now_ms, ms, &until)) error = "ERR timeout is out of range";
+    else *ret = ms;
+    if (error != NULL) resp_error(c->reply, "%s", error);
+    return error == NULL;
+}
+
+static bool parse_count(struct call *c, struct bytes arg, uint64_t *ret)
+{
+    int64_t n;
+    if (!call_int(c, arg, &n)) return false;
+    *ret = n > 0 ? (uint64_t)n : UINT64_MAX;
+    return true;
+}
+
+static bool parse_min_idle(struct call *c, struct bytes arg, int64_t *ret)
+{
+    if (!call_int(c, arg, ret)) return false;
+    if (*ret >= 0) return true;
+    resp_error(c->reply, "ERR min-idle-time is negative");
+    return false;
+}
+
+/* Takes the option at argv[*i] and stays at its last argument. */
+static bool parse_option(struct call *c, size_t *i, struct reading *o)
+{
+    struct bytes name = c->argv[*i];
+    size_t more = c->argc - *i - 1;
+    if (more >= 1 && bytes_is_word(name, "block")) {
+        o->block = true;
+        return parse_block(c, c->argv[++*i], &o->block_ms);
+    }
+    if (more >= 1 && bytes_is_word(name, "count")) return parse_count(c, c->argv[++*i], &o->count);
+    if (more >= 1 && bytes_is_word(name, "claim")) {
+        o->claim = true;
+        return parse_min_idle(c, c->argv[++*i], &o->min_idle_ms);
+    }
+    if (more >= 2 && bytes_is_word(name, "group")) {
+        o->group = c->argv[++*i];
+        o->consumer = c->argv[++*i];
+        return true;
+    }
+    o->noack = o->noack || bytes_is_word(name, "noack");
+    if (bytes_is_word(name, "noack")) return true;
+    call_error_syntax(c);
+    return false;
+}
+
+static bool parse(struct call *c, struct reading *o)
+{
+    size_t i = 1;
+    *o = (struct reading){.count = UINT64_MAX};
+    for (; i < c->argc && !(i + 1 < c->argc && bytes_is_word(c->argv[i], "streams")); i++)
+        if (!parse_option(c, &i, o)) return false;
+    o->streams = i + 1;
+    size_t rest = i < c->argc ? c->argc - o->streams : 0;
+    o->n = rest / 2;
+    const char *error = NULL;
+    if (rest % 2 != 0)
+        error = "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '$' "
+                "must be specified.";
+    else if (rest == 0) error = "ERR syntax error";
+    else if (o->group.data == NULL) error = "ERR Missing GROUP option for XREADGROUP";
+    if (error != NULL) resp_error(c->reply, "%s", error);
+    return error == NULL;
+}
+
+/* ">" or an id; the greatest id there is means ">" to Redis, too. */
+static bool parse_id(struct call *c, struct bytes arg, struct source *s)
+{
+    if (arg.len == 1 && arg.data[0] == '$') {
+        resp_error(c->reply,
+                   "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the "
+                   "history of this consumer by specifying a proper ID, or use the > ID to get new "
+                   "messages. The $ ID would just return an empty result set.");
+        return false;
+    }
+    s->is_new = arg.len == 1 && arg.data[0] == '>';
+    if (s->is_new) return true;
+    if (!stream_arg_id(c, arg, 0, &s->from)) return false;
+    s->is_new = stream_id_cmp(s->from, STREAM_ID_MAX) == 0;
+    return true;
+}
+
+static bool find_source(struct call *c, const struct reading *o, size_t i)
+{
+    struct source *s = &o->sources[i];
+    *s = (struct source){.name = c->argv[o->streams + i]};
+    if (!call_write_typed(c, s->name, KEY_STREAM, &s->key)) return false;
+    call_count_read(c, s->key, s->name);
+    if (s->key != NULL) s->group = groups_find(stream_of(s->key)->groups, o->group);
+    if (s->group == NULL) {
+        group_error_missing(c, GROUP_OF_READ, s->name, o->group);
+        return false;
+    }
+    return parse_id(c, c->argv[o->streams + o->n + i], s);
+}
+
+/* ---- Finding what there is ---- */
+
+/* Keeps the `max` entries that come first among those collected and one more. */
+static int by_time(const void *a, const void *b)
+{
+    const struct pending_entry *x = a, *y = b;
+    if (x->time_ms != y->time_ms) return x->time_ms < y->time_ms ? -1 : 1;
+    return stream_id_cmp(x->id, y->id);
+}
+
+/* Those that have been idle longest, and behind `after` (NULL: all), at most `max`, into the arena;
+ * their number. */
+static size_t collect_idle(struct call *c, const struct source *s, int64_t since_ms,
+                           const struct pending_entry *after, size_t max,
+                           struct pending_entry **ret)
+{
+    struct pending_iter it;
+    struct pending_entry e;
+    size_t cap = 2 * max, n = 0;
+    struct pending_entry *kept = arena_alloc(c->arena, cap * sizeof *kept);
+    pending_iter_init(&it, &s->group->pending, STREAM_ID_MIN, PENDING_ANY, since_ms);
+    while (pending_iter_next(&it, &e)) {
+        if (after != NULL && by_time(&e, after) <= 0) continue;
+        kept[n++] = e;
+        if (n < cap) continue;
+        qsort(kept, n, sizeof *kept, by_time);
+        n = max;
+        it.time_max_ms = kept[n - 1].time_ms;
+    }
+    qsort(kept, n, sizeof *kept, by_time);
+    *ret = kept;
+    return n < max ? n : max;
+}
+
+/* Pending entries to be claimed: those of the stream that have been idle longest. What has been
+ * deleted from the stream stays pending. 0, or negative. */
+static int find_idle(struct call *c, const struct reading *o, struct source *s)
+{
+    uint64_t all = s->group->pending.count;
+    size_t max = (size_t)(o->count < all ? o->count : all);
+    int64_t since_ms = group_idle_since(c, o->min_idle_ms);
+    struct pending_entry *found = NULL, last;
+    int result = 0;
+    if (max == 0) return 0;
+    s->old = arena_alloc(c->arena, max * sizeof *s->old);
+    while (s->old_count < max) {
+        size_t n = collect_idle(c, s, since_ms, found != NULL ? &last : NULL, max, &found);
+        for (size_t i = 0; i < n && s->old_count < max; i++) {
+            struct stream_entry e;
+            int there = stream_find(stream_of(s->key), found[i].id, &e);
+            if (there < 0) result = there;
+            if (there != 0) s->old[s->old_count++] = found[i];
+        }
+        if (n < max) break;
+        last = found[n - 1];
+    }
+    return result;
+}
+
+/* The consumer's own, with ids beyond `from`. 0, or negative. */
+static int find_own(struct call *c, const struct reading *o, struct source *s)
+{
+    const struct consumer *of = group_consumer(s->group, o->consumer);
+    struct stream_id from = s->from;
+    struct pending_iter it;
+    int result = 0;
+    if (of == NULL || of->pending == 0 || !stream_id_next(&from)) return 0;
+    size_t max = (size_t)(o->count < of->pending ? o->count : of->pending);
+    s->old = arena_alloc(c->arena, max * sizeof *s->old);
+    s->old_there = arena_alloc(c->arena, max);
+    pending_iter_init(&it, &s->group->pending, from, of->number, INT64_MAX);
+    while (s->old_count < max && pending_iter_next(&it, &s->old[s->old_count])) {
+        struct stream_entry e;
+        int there = stream_find(stream_of(s->key), s->old[s->old_count].id, &e);
+        if (there < 0) result = there;
+        s->old_there[s->old_count++] = there == 1;
+    }
+    return result;
+}
+
+/* New ones, after what is claimed. 0, or negative. */
+static int find_new(const struct reading *o, struct source *s)
+{
+    struct stream_id from = s->group->last_id;
+    if (!stream_id_next(&from)) return 0;
+    int64_t n = stream_prepare_reply(stream_of(s->key), from, STREAM_ID_MAX, false,
+                                     o->count - s->old_count);
+    if (n > 0) s->news = (uint64_t)n;
+    return n < 0 ? (int)n : 0;
+}
+
+static int find_entries(struct call *c, const struct reading *o, struct source *s)
+{
+    if (!s->is_new) return find_own(c, o, s);
+    int result = o->claim ? find_idle(c, o, s) : 0;
+    int news = find_new(o, s);
+    return result < 0 ? result : news;
+}
+
+/* What the streams' records may take; each becomes one of its own. */
+static bool admit(struct call *c, const struct reading *o)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < o->n; i++) {
+        const struct source *s = &o->sources[i];
+        bytes += change_pending_bytes(s->key, o->noack ? 0 : s->news, false);
+        bytes += change_pending_bytes(s->key, s->old_count, true);
+        bytes += 4 * (o->group.len + o->consumer.len);
+    }
+    return call_admit(c, bytes);
+}
+
+/* ---- Replying, and what it does to the group ---- */
+
+/* An entry and, where entries are claimed, how long it has been idle and how often delivered. */
+static void reply_entry(struct call *c, struct bytes wire, bool claim, int64_t idle_ms,
+                        uint64_t delivered)
+{
+    if (!claim) {
+        buf_put(c->reply->out, wire);
+        return;
+    }
+    resp_array(c->reply, 4);
+    buf_append(c->reply->out, wire.data + STREAM_ENTRY_HEAD, wire.len - STREAM_ENTRY_HEAD);
+    resp_int(c->reply, idle_ms);
+    resp_int(c->reply, (int64_t)delivered);
+}
+
+static void reply_old(struct call *c, const struct reading *o, struct source *s)
+{
+    struct stream *stream = stream_of(s->key);
+    size_t set = 0;
+    for (size_t i = 0; i < s->old_count; i++) {
+        struct pending_entry e = s->old[i];
+        struct stream_entry found;
+        if (s->old_there != NULL && !s->old_there[i]) {
+            resp_array(c->reply, 2);
+            stream_reply_id(c, e.id);
+            resp_null_array(c->reply);
+            continue;
+        }
+        must(stream_find(stream, e.id, &found) == 1);
+        reply_entry(c, found.wire, s->is_new && o->claim, group_idle_ms(c, &e), e.count);
+        e.time_ms = c->now_ms;
+        e.count++;
+        s->old[set++] = e;
+    }
+    change_pending_set(c, s->key, s->group, s->consumer, s->old, set);
+}
+
+/* Runs of entries as they lie in memory. */
+static struct stream_run reply_runs(struct call *c, struct stream_iter *it, uint64_t max)
+{
+    struct stream_run run, last = {0};
+    for (int64_t n; max > 0 && (n = stream_iter_run(it, max, &run)) > 0; max -= (uint64_t)n) {
+        buf_put(c->reply->out, run.wire);
+        last = run;
+    }
+    must(max == 0);
+    return last;
+}
+
+static void reply_with_figures(struct call *c, struct stream_iter *it, uint64_t max)
+{
+    struct stream_entry e;
+    for (; max > 0; max--) {
+        must(stream_iter_next(it, &e) == 1);
+        reply_entry(c, e.wire, true, 0, 0);
+    }
+}
+
+static void set_pending(struct call *c, struct source *s, struct stream_iter *it, uint64_t max)
+{
+    size_t cap = (size_t)(max < CHUNK ? max : CHUNK), n = 0;
+    struct pending_entry *set = arena_alloc(c->arena, cap * sizeof *set);
+    struct stream_entry e;
+    for (; max > 0; max--) {
+        must(stream_iter_next(it, &e) == 1);
+        set[n++] = (struct pending_entry){.id = e.id, .time_ms = c->now_ms, .count = 1};
+        if (n < cap && max > 1) continue;
+        change_pending_set(c, s->key, s->group, s->consumer, set, n);
+        n = 0;
+    }
+}
+
+static void reply_new(struct call *c, const struct reading *o, struct source *s)
+{
+    struct stream *stream = stream_of(s->key);
+    struct stream_id from = s->group->last_id;
+    struct stream_iter replied, walked;
+    struct stream_entry e;
+    struct stream_run last = {0};
+    if (s->news == 0) return;
+    stream_id_next(&from);
+    stream_iter_init(&replied, stream, from, STREAM_ID_MAX, false);
+    walked = replied;
+    if (o->claim) reply_with_figures(c, &replied, s->news);
+    else last = reply_runs(c, &replied, s->news);
+    if (o->claim) {
+        struct stream_iter it = walked;
+        for (uint64_t i = 0; i < s->news; i++) must(stream_iter_next(&it, &e) == 1);
+        last = (struct stream_run){.last = e.id, .last_ordinal = e.ordinal};
+    }
+    change_group_set(c, s->key, s->group, o->group, last.last, last.last_ordinal + 1);
+    if (o->noack) group_note_active(c, s->key, s->group, s->consumer);
+    else set_pending(c, s, &walked, s->news);
+}
+
+static bool has_something(const struct source *s)
+{
+    return !s->is_new || s->news > 0 || s->old_count > 0;
+}
+
+static void reply_source(struct call *c, const struct reading *o, struct source *s)
+{
+    if (c->reply->proto == 2) resp_array(c->reply, 2);
+    resp_bulk(c->reply, s->name);
+    resp_array(c->reply, (size_t)s->news + s->old_count);
+    reply_old(c, o, s);
+    reply_new(c, o, s);
+}
+
+static void reply_nothing(struct call *c)
+{
+    resp_null_array(c->reply);
+}
+
+static void wait(struct call *c, const struct reading *o)
+{
+    if (!o->block || c->in_exec) reply_nothing(c);
+    else call_block(c, c->argv + o->streams, o->n, KEY_STREAM, o->block_ms, reply_nothing);
+}
+
+/* A stream that is named again has what its first mention left. */
+static bool is_named_before(const struct reading *o, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (o->sources[j].key == o->sources[i].key) return true;
+    return false;
+}
+
+static void find_again(struct call *c, const struct reading *o, struct source *s)
+{
+    s->news = s->old_count = 0;
+    must(find_entries(c, o, s) == 0);
+}
+
+static void reply(struct call *c, const struct reading *o)
+{
+    size_t place = resp_defer(c->reply), full = 0;
+    for (size_t i = 0; i < o->n && !call_reply_is_full(c); i++) {
+        struct source *s = &o->sources[i];
+        s->consumer = group_need_consumer(c, s->key, s->group, o->consumer);
+        if (is_named_before(o, i)) find_again(c, o, s);
+        if (!has_something(s)) continue;
+        reply_source(c, o, s);
+        full++;
+    }
+    if (full == 0) wait(c, o);
+    else if (c->reply->proto == 2) resp_defer_array(c->reply, place, full);
+    else resp_defer_map(c->reply, place, full);
+}
+
+static void xreadgroup(struct call *c)
+{
+    struct reading o;
+    int result = 0;
+    if (!parse(c, &o)) return;
+    o.sources = arena_alloc(c->arena, o.n * sizeof *o.sources);
+    for (size_t i = 0; i < o.n; i++)
+        if (!find_source(c, &o, i)) return;
+    for (size_t i = 0; i < o.n; i++) { /* all of them, so that all is asked for at once */
+        int found = find_entries(c, &o, &o.sources[i]);
+        if (found < 0) result = found;
+    }
+    if (stream_is_there(c, result) && admit(c, &o)) reply(c, &o);
+}
+
+const struct command cmd_group_read[] = {
+    /* clang-format off */
+    {.name = "xreadgroup", .arity = -7, .flags = CMD_WRITE | CMD_BLOCKING | CMD_MOVABLE_KEYS,
+     .first_key = 4, .key_positions = KEYS_STREAMS, .acl = ACL_STREAM, .group = "stream",
+     .since = "5.0.0",
+     .syntax = "XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] "
+               "[CLAIM min-idle-time] [NOACK] STREAMS key [key ...] id [id ...]",
+     .summary = "Reads new entries of streams for a consumer of a group, or those it has pending; "
+                "waits for some.",
+     .handler = xreadgroup, .complexity = "O(M) for each stream, with M entries replied"},
+    {.name = NULL},
+    /* clang-format on */
+};
