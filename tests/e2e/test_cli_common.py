@@ -163,6 +163,21 @@ def test_sub_in_a_terminal(redis_server):
     cli.close()
 
 
+def test_a_server_that_falls_silent(redis_server):
+    cli = Cli(redis_server, "redis")
+    cli.call("XADD", "s", "1-0", "n", "0")
+    running = cli.start("read", "s", "-f")
+    running.wait_lines(1)
+    redis_server.process.send_signal(signal.SIGSTOP)
+    running.wait_for("no answer came in time", where=running.err)
+    redis_server.process.send_signal(signal.SIGCONT)
+    running.wait_for("connected again", where=running.err)
+    cli.call("XADD", "s", "2-0", "n", "1")
+    assert running.wait_lines(2) == ["1-0 n=0", "2-0 n=1"]
+    assert running.stop() == 0
+    cli.close()
+
+
 def test_output_that_cannot_be_written(redis_server):
     with open("/dev/full", "w") as full:
         done = subprocess.run([leat_binary(), "add", "s", "a", "b"], stdout=full, stderr=subprocess.PIPE, text=True,

@@ -108,8 +108,7 @@ bool tool_reconnect(struct tool *t)
     char why[300];
     int pause_ms = PAUSE_MIN_MS;
     if (tool_over(t)) return false;
-    tool_note(t, "the connection broke (%s); trying again until it works",
-              leat_sync_error(t->server));
+    tool_note(t, "the connection broke (%s); trying again until it works", why_lost(t));
     leat_sync_close(t->server);
     t->server = NULL;
     while (pause_for(pause_ms)) {
