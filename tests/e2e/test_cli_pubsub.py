@@ -2,14 +2,16 @@
 where a server has no durable channels."""
 
 import json
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
 
 from support.cli import Cli
-from support.resp import Connection, texts
-from support.servers import Leat, Redis
+from support.resp import Connection, Incomplete, parse, texts
+from support.servers import Leat, Redis, leat_binary
 
 
 def answers(port, *words):
@@ -259,3 +261,84 @@ def test_durable_channels_of_the_server(durable):
     running = cli.start("sub", "ordinary", "--durable", "n")
     running.wait_for("CONFIG SET durable", where=running.err)
     assert running.stop() == 0
+
+
+# ---- what only leat answers, as it is agreed upon ----
+
+class Fake:
+    """A server with scripted answers; `seen` is what it was asked."""
+
+    def __init__(self, answers):
+        self.answers, self.seen = answers, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "redis://127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.answer, args=(peer,), daemon=True).start()
+
+    def answer(self, peer):
+        data = b""
+        with peer:
+            while more := peer.recv(65536):
+                data += more
+                try:
+                    while data:
+                        command, end = parse(data)
+                        data = data[end:]
+                        words = b" ".join(texts(command)).decode()
+                        self.seen.append(words)
+                        peer.sendall(self.answers.get(words, b"+OK\r\n"))
+                except Incomplete:
+                    pass
+
+    def close(self):
+        self.listener.close()
+
+
+def bulk(*texts_):
+    return b"".join(b"$%d\r\n%s\r\n" % (len(t), t) for t in texts_)
+
+
+@pytest.mark.parametrize("maps", [True, False])
+def test_subscribers_as_leat_tells(maps):
+    """With maps of RESP3, and flat lists where HELLO is refused."""
+    def one(name, *more):
+        fields = bulk(b"name", name, b"address", b"127.0.0.1:5", b"since") + b":1795281361250\r\n" + b"".join(more)
+        count = 3 + len(more) // 2
+        return (b"%%%d\r\n" % count if maps else b"*%d\r\n" % (2 * count)) + fields
+    fake = Fake({
+        "HELLO 3": b"%0\r\n" if maps else b"-ERR unknown command 'HELLO'\r\n",
+        "PUBSUB SUBSCRIBERS news": b"*2\r\n" + one(b"", bulk(b"lag"), b":7\r\n") + one(b"two words"),
+        "PUBSUB SUBSCRIBERS none": b"*0\r\n"})
+    run = lambda *words: subprocess.run([leat_binary(), "subscribers", *words, "--url", fake.url],
+                                        capture_output=True, text=True, timeout=30)
+    done = run("news", "none")
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout.splitlines() == ["CHANNEL NAME ADDRESS SINCE LAG", "news - 127.0.0.1:5 1795281361250 7",
+                                        'news "two words" 127.0.0.1:5 1795281361250 -']
+    told = [json.loads(line) for line in run("news", "none", "--json").stdout.splitlines()]
+    assert told == [{"channel": "news", "name": "", "address": "127.0.0.1:5", "since": 1795281361250, "lag": 7},
+                    {"channel": "news", "name": "two words", "address": "127.0.0.1:5", "since": 1795281361250}]
+    done = run("none")
+    assert done.returncode == 0 and done.stdout == "" and "nobody" in done.stderr
+    fake.close()
+
+
+def test_durable_as_leat_does_it():
+    fake = Fake({"CONFIG GET durable": b"*2\r\n" + bulk(b"durable", b"a kept*"),
+                 "SUBSCRIBE kept.1": b"*3\r\n" + bulk(b"subscribe", b"kept.1") + b":1\r\n"
+                                     + b"".join(b"*3\r\n" + bulk(b"message", b"kept.1", m) for m in (b"missed", b"live", b"x"))})
+    done = subprocess.run([leat_binary(), "sub", "kept.1", "--durable", "billing", "--count", "2", "--url", fake.url],
+                          capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "missed\nlive\n", "")
+    assert fake.seen == ["CONFIG GET durable", "CLIENT SETNAME billing", "SUBSCRIBE kept.1"]
+    done = subprocess.run([leat_binary(), "pub", "other", "--durable", "x", "--url", fake.url],
+                          capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and "CONFIG SET durable" in done.stderr and "a kept*" in done.stderr
+    fake.close()
