@@ -23,6 +23,10 @@ struct source {
     struct pending_entry *old; /* pending ones to be replied */
     bool *old_there;           /* in the stream */
     size_t old_count;
+    struct stream_id *ids; /* of the new ones that were replied; NOACK needs only the last */
+    struct stream_id last;
+    uint64_t last_ordinal;
+    bool is_replied;
 };
 
 struct reading {
@@ -185,6 +189,7 @@ static int find_idle(struct call *c, const struct reading *o, struct source *s)
     int result = 0;
     if (max == 0) return 0;
     s->old = arena_alloc(c->arena, max * sizeof *s->old);
+    s->old_there = memset(arena_alloc(c->arena, max), true, max);
     while (s->old_count < max) {
         size_t n = collect_idle(c, s, since_ms, found != NULL ? &last : NULL, max, &found);
         for (size_t i = 0; i < n && s->old_count < max; i++) {
@@ -233,6 +238,7 @@ static int find_new(const struct reading *o, struct source *s)
 
 static int find_entries(struct call *c, const struct reading *o, struct source *s)
 {
+    s->news = s->old_count = 0;
     if (!s->is_new) return find_own(c, o, s);
     int result = o->claim ? find_idle(c, o, s) : 0;
     int news = find_new(o, s);
@@ -252,7 +258,8 @@ static bool admit(struct call *c, const struct reading *o)
     return call_admit(c, bytes);
 }
 
-/* ---- Replying, and what it does to the group ---- */
+/* ---- Replying: nothing is changed yet. Each returns 0, or negative when something cannot be read
+ * now; what has been replied is then taken back by reply_all(). ---- */
 
 /* An entry and, where entries are claimed, how long it has been idle and how often delivered. */
 static void reply_entry(struct call *c, struct bytes wire, bool claim, int64_t idle_ms,
@@ -268,98 +275,126 @@ static void reply_entry(struct call *c, struct bytes wire, bool claim, int64_t i
     resp_int(c->reply, (int64_t)delivered);
 }
 
-static void reply_old(struct call *c, const struct reading *o, struct source *s)
+static int reply_old(struct call *c, const struct source *s)
 {
-    struct stream *stream = stream_of(s->key);
+    bool claimed = s->is_new;
+    for (size_t i = 0; i < s->old_count; i++) {
+        const struct pending_entry *e = &s->old[i];
+        struct stream_entry found;
+        int there = s->old_there[i] ? stream_find(stream_of(s->key), e->id, &found) : 0;
+        if (there < 0) return there;
+        if (there == 1) {
+            reply_entry(c, found.wire, claimed, group_idle_ms(c, e), e->count);
+        } else {
+            resp_array(c->reply, 2);
+            stream_reply_id(c, e->id);
+            resp_null_array(c->reply);
+        }
+    }
+    return 0;
+}
+
+/* Runs of entries as they lie in memory; the last one is noted. */
+static int reply_runs(struct call *c, struct source *s, struct stream_iter *it)
+{
+    struct stream_run run;
+    for (uint64_t rest = s->news; rest > 0;) {
+        int64_t n = stream_iter_run(it, rest, &run);
+        if (n < 0) return (int)n;
+        must(n > 0);
+        buf_put(c->reply->out, run.wire);
+        s->last = run.last;
+        s->last_ordinal = run.last_ordinal;
+        rest -= (uint64_t)n;
+    }
+    return 0;
+}
+
+/* One by one, since their ids are wanted, too; what lies side by side is copied in one piece. */
+static int reply_each(struct call *c, struct source *s, struct stream_iter *it, bool claim)
+{
+    struct bytes piece = {NULL, 0};
+    struct stream_entry e;
+    s->ids = arena_alloc(c->arena, s->news * sizeof *s->ids);
+    for (uint64_t i = 0; i < s->news; i++) {
+        int there = stream_iter_next(it, &e);
+        if (there < 0) return there;
+        must(there == 1);
+        s->ids[i] = e.id;
+        if (claim) {
+            reply_entry(c, e.wire, true, 0, 0);
+        } else if (piece.data != NULL && e.wire.data == piece.data + piece.len) {
+            piece.len += e.wire.len;
+        } else {
+            buf_put(c->reply->out, piece);
+            piece = e.wire;
+        }
+    }
+    buf_put(c->reply->out, piece);
+    s->last = e.id;
+    s->last_ordinal = e.ordinal;
+    return 0;
+}
+
+static int reply_new(struct call *c, const struct reading *o, struct source *s)
+{
+    struct stream_id from = s->group->last_id;
+    struct stream_iter it;
+    if (s->news == 0) return 0;
+    stream_id_next(&from);
+    stream_iter_init(&it, stream_of(s->key), from, STREAM_ID_MAX, false);
+    return o->noack && !o->claim ? reply_runs(c, s, &it) : reply_each(c, s, &it, o->claim);
+}
+
+static int reply_source(struct call *c, const struct reading *o, struct source *s)
+{
+    if (c->reply->proto == 2) resp_array(c->reply, 2);
+    resp_bulk(c->reply, s->name);
+    resp_array(c->reply, (size_t)s->news + s->old_count);
+    int result = reply_old(c, s);
+    return result < 0 ? result : reply_new(c, o, s);
+}
+
+/* ---- What it does to the groups ---- */
+
+static void take_old(struct call *c, struct source *s)
+{
     size_t set = 0;
     for (size_t i = 0; i < s->old_count; i++) {
-        struct pending_entry e = s->old[i];
-        struct stream_entry found;
-        if (s->old_there != NULL && !s->old_there[i]) {
-            resp_array(c->reply, 2);
-            stream_reply_id(c, e.id);
-            resp_null_array(c->reply);
-            continue;
-        }
-        must(stream_find(stream, e.id, &found) == 1);
-        reply_entry(c, found.wire, s->is_new && o->claim, group_idle_ms(c, &e), e.count);
-        e.time_ms = c->now_ms;
-        e.count++;
-        s->old[set++] = e;
+        if (!s->old_there[i]) continue;
+        s->old[set] = s->old[i];
+        s->old[set].time_ms = c->now_ms;
+        s->old[set++].count++;
     }
     change_pending_set(c, s->key, s->group, s->consumer, s->old, set);
 }
 
-/* Runs of entries as they lie in memory. */
-static struct stream_run reply_runs(struct call *c, struct stream_iter *it, uint64_t max)
+static void set_pending(struct call *c, const struct source *s)
 {
-    struct stream_run run, last = {0};
-    for (int64_t n; max > 0 && (n = stream_iter_run(it, max, &run)) > 0; max -= (uint64_t)n) {
-        buf_put(c->reply->out, run.wire);
-        last = run;
-    }
-    must(max == 0);
-    return last;
-}
-
-static void reply_with_figures(struct call *c, struct stream_iter *it, uint64_t max)
-{
-    struct stream_entry e;
-    for (; max > 0; max--) {
-        must(stream_iter_next(it, &e) == 1);
-        reply_entry(c, e.wire, true, 0, 0);
-    }
-}
-
-static void set_pending(struct call *c, struct source *s, struct stream_iter *it, uint64_t max)
-{
-    size_t cap = (size_t)(max < CHUNK ? max : CHUNK), n = 0;
+    size_t cap = (size_t)(s->news < CHUNK ? s->news : CHUNK), n = 0;
     struct pending_entry *set = arena_alloc(c->arena, cap * sizeof *set);
-    struct stream_entry e;
-    for (; max > 0; max--) {
-        must(stream_iter_next(it, &e) == 1);
-        set[n++] = (struct pending_entry){.id = e.id, .time_ms = c->now_ms, .count = 1};
-        if (n < cap && max > 1) continue;
+    for (uint64_t i = 0; i < s->news; i++) {
+        set[n++] = (struct pending_entry){.id = s->ids[i], .time_ms = c->now_ms, .count = 1};
+        if (n < cap && i + 1 < s->news) continue;
         change_pending_set(c, s->key, s->group, s->consumer, set, n);
         n = 0;
     }
 }
 
-static void reply_new(struct call *c, const struct reading *o, struct source *s)
+static void take(struct call *c, const struct reading *o, struct source *s)
 {
-    struct stream *stream = stream_of(s->key);
-    struct stream_id from = s->group->last_id;
-    struct stream_iter replied, walked;
-    struct stream_entry e;
-    struct stream_run last = {0};
+    take_old(c, s);
     if (s->news == 0) return;
-    stream_id_next(&from);
-    stream_iter_init(&replied, stream, from, STREAM_ID_MAX, false);
-    walked = replied;
-    if (o->claim) reply_with_figures(c, &replied, s->news);
-    else last = reply_runs(c, &replied, s->news);
-    if (o->claim) {
-        struct stream_iter it = walked;
-        for (uint64_t i = 0; i < s->news; i++) must(stream_iter_next(&it, &e) == 1);
-        last = (struct stream_run){.last = e.id, .last_ordinal = e.ordinal};
-    }
-    change_group_set(c, s->key, s->group, o->group, last.last, last.last_ordinal + 1);
+    change_group_set(c, s->key, s->group, o->group, s->last, s->last_ordinal + 1);
     if (o->noack) group_note_active(c, s->key, s->group, s->consumer);
-    else set_pending(c, s, &walked, s->news);
+    else set_pending(c, s);
 }
+
+/* ---- All of it ---- */
 
 static bool has_something(const struct source *s)
 {
     return !s->is_new || s->news > 0 || s->old_count > 0;
-}
-
-static void reply_source(struct call *c, const struct reading *o, struct source *s)
-{
-    if (c->reply->proto == 2) resp_array(c->reply, 2);
-    resp_bulk(c->reply, s->name);
-    resp_array(c->reply, (size_t)s->news + s->old_count);
-    reply_old(c, o, s);
-    reply_new(c, o, s);
 }
 
 static void reply_nothing(struct call *c)
@@ -369,8 +404,12 @@ static void reply_nothing(struct call *c)
 
 static void wait(struct call *c, const struct reading *o)
 {
-    if (!o->block || c->in_exec) reply_nothing(c);
-    else call_block(c, c->argv + o->streams, o->n, KEY_STREAM, o->block_ms, reply_nothing);
+    if (!o->block || c->in_exec) {
+        reply_nothing(c);
+        return;
+    }
+    call_block(c, c->argv + o->streams, o->n, KEY_STREAM, o->block_ms, reply_nothing);
+    call_block_while_there(c);
 }
 
 /* A stream that is named again has what its first mention left. */
@@ -381,26 +420,62 @@ static bool is_named_before(const struct reading *o, size_t i)
     return false;
 }
 
-static void find_again(struct call *c, const struct reading *o, struct source *s)
+static bool names_twice(const struct reading *o)
 {
-    s->news = s->old_count = 0;
-    must(find_entries(c, o, s) == 0);
+    for (size_t i = 1; i < o->n; i++)
+        if (is_named_before(o, i)) return true;
+    return false;
+}
+
+/* Replies the sources that have something; their number. Where none is named twice all is taken
+ * afterwards, and only if everything could be read: negative otherwise. Else each is taken at once,
+ * so that the next one finds what is left, and one that cannot be read is left out. */
+static int reply_all(struct call *c, const struct reading *o, bool at_once)
+{
+    int full = 0;
+    for (size_t i = 0; i < o->n && !call_reply_is_full(c); i++) {
+        struct source *s = &o->sources[i];
+        size_t begin = c->reply->out->len;
+        int result = at_once && is_named_before(o, i) ? find_entries(c, o, s) : 0;
+        if (result == 0 && !has_something(s)) continue;
+        if (result == 0) result = reply_source(c, o, s);
+        if (result < 0) c->reply->out->len = begin;
+        if (result < 0 && !at_once) return result;
+        if (result < 0) continue;
+        s->is_replied = true;
+        if (at_once) take(c, o, s);
+        full++;
+    }
+    return full;
+}
+
+static void need_consumers(struct call *c, const struct reading *o)
+{
+    for (size_t i = 0; i < o->n; i++) {
+        struct source *s = &o->sources[i];
+        s->consumer = group_need_consumer(c, s->key, s->group, o->consumer);
+    }
 }
 
 static void reply(struct call *c, const struct reading *o)
 {
-    size_t place = resp_defer(c->reply), full = 0;
-    for (size_t i = 0; i < o->n && !call_reply_is_full(c); i++) {
-        struct source *s = &o->sources[i];
-        s->consumer = group_need_consumer(c, s->key, s->group, o->consumer);
-        if (is_named_before(o, i)) find_again(c, o, s);
-        if (!has_something(s)) continue;
-        reply_source(c, o, s);
-        full++;
+    size_t place = resp_defer(c->reply);
+    bool at_once = names_twice(o);
+    if (at_once) need_consumers(c, o);
+    int full = reply_all(c, o, at_once);
+    if (full < 0) {
+        c->reply->out->len = place;
+        stream_is_there(c, full);
+        return;
+    }
+    if (!at_once) {
+        need_consumers(c, o);
+        for (size_t i = 0; i < o->n; i++)
+            if (o->sources[i].is_replied) take(c, o, &o->sources[i]);
     }
     if (full == 0) wait(c, o);
-    else if (c->reply->proto == 2) resp_defer_array(c->reply, place, full);
-    else resp_defer_map(c->reply, place, full);
+    else if (c->reply->proto == 2) resp_defer_array(c->reply, place, (size_t)full);
+    else resp_defer_map(c->reply, place, (size_t)full);
 }
 
 static void xreadgroup(struct call *c)

@@ -76,7 +76,7 @@ static void stream_full(struct call *c, struct stream *s, uint64_t max)
     resp_map(c->reply, 14);
     reply_figures(c, s, first);
     resp_bulk_str(c->reply, "entries");
-    stream_reply_entries(c, s, STREAM_ID_MIN, STREAM_ID_MAX, false, (uint64_t)n);
+    if (!stream_reply_entries(c, s, STREAM_ID_MIN, STREAM_ID_MAX, false, (uint64_t)n)) return;
     resp_bulk_str(c->reply, "groups");
     group_reply_full(c, s, max);
     reply_retention(c, s);
