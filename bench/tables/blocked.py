@@ -5,15 +5,15 @@ import time
 from bench.support.load import Load, LoadError, load
 
 NAME = "blocked"
-TITLE = "1,000 clients in XREAD BLOCK on one stream, one XADD of 64 bytes at a time"
+TITLE = "deliveries of 64-byte entries to 1,000 clients in XREAD BLOCK on one stream"
 
 READERS = 1000
-ENTRIES = 500
+CELLS = {1: 200, 16: 1600}  # XADDs that the one writer keeps under way: entries
 GOAL = 2.0
 WAIT_SECONDS_MAX = 60
 
 
-def deliver(server, entries):
+def deliver(server, pipeline, entries):
     """Deliveries per second, from the first to the last."""
     readers = Load(server, "XREAD BLOCK 0 COUNT 500 STREAMS stream __last__", connections=READERS, entries=entries)
     until = time.monotonic() + WAIT_SECONDS_MAX
@@ -21,7 +21,7 @@ def deliver(server, entries):
         if time.monotonic() > until:
             raise LoadError("%s: the readers do not wait" % server.label)
         time.sleep(0.01)
-    load(server, "XADD stream * data __data:64__", count=entries)
+    load(server, "XADD stream * data __data:64__", pipeline=pipeline, count=entries)
     got = readers.result()
     server.command("DEL", "stream")
     if got["entries"] != READERS * entries:
@@ -30,9 +30,11 @@ def deliver(server, entries):
 
 
 def run(bench):
-    entries = bench.count(ENTRIES, 50)
     with bench.leat("no") as leat, bench.redis() as redis:
         leat.need("XADD", "XREAD")
-        got = bench.turns({"leat": lambda: deliver(leat, entries), "redis-server": lambda: deliver(redis, entries)},
-                          what="delivering")
-        bench.row("deliveries", "/s", got["leat"], got["redis-server"], at_least=GOAL)
+        for pipeline, entries in CELLS.items():
+            entries = bench.count(entries, 50)
+            name = "one XADD at a time" if pipeline == 1 else "XADD, pipeline %d" % pipeline
+            got = bench.turns({"leat": lambda: deliver(leat, pipeline, entries),
+                               "redis-server": lambda: deliver(redis, pipeline, entries)}, what=name)
+            bench.row(name, "/s", got["leat"], got["redis-server"], at_least=GOAL)
