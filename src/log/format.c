@@ -33,6 +33,7 @@ void segment_header_encode(char *out, const struct segment_header *h)
     store_u64(out + 32, h->first_position);
     store_u64(out + 40, h->size);
     store_u64(out + 48, h->time_us);
+    store_u32(out + 56, h->flags);
     store_u32(out + 8, crc32c(0, out + 12, SEGMENT_HEADER - 12));
 }
 
@@ -48,7 +49,9 @@ enum header_state segment_header_decode(const char *page, struct segment_header 
     ret->first_position = load_u64(page + 32);
     ret->size = load_u64(page + 40);
     ret->time_us = load_u64(page + 48);
-    return ret->version > 0 && ret->size >= SEGMENT_HEADER ? HEADER_VALID : HEADER_BAD;
+    ret->flags = load_u32(page + 56);
+    if (ret->version == 0 || ret->size < SEGMENT_HEADER) return HEADER_BAD;
+    return ret->flags & SEGMENT_UNUSED ? HEADER_UNUSED : HEADER_VALID;
 }
 
 void batch_header_encode(char *out, struct batch_header *h, const struct bytes *parts, int count)
@@ -67,9 +70,8 @@ void batch_header_encode(char *out, struct batch_header *h, const struct bytes *
     store_u32(out + 4, h->crc);
 }
 
-bool batch_header_decode(const char *p, uint64_t room, struct batch_header *ret)
+void batch_header_load(const char *p, struct batch_header *ret)
 {
-    if (memcmp(p, batch_magic, sizeof(batch_magic)) != 0 || load_u32(p + 60) != 0) return false;
     ret->crc = load_u32(p + 4);
     ret->history = load_u64(p + 8);
     ret->epoch = load_u64(p + 16);
@@ -78,6 +80,12 @@ bool batch_header_decode(const char *p, uint64_t room, struct batch_header *ret)
     ret->time_us = load_u64(p + 40);
     ret->length = load_u64(p + 48);
     ret->records = load_u32(p + 56);
+}
+
+bool batch_header_decode(const char *p, uint64_t room, struct batch_header *ret)
+{
+    if (memcmp(p, batch_magic, sizeof(batch_magic)) != 0 || load_u32(p + 60) != 0) return false;
+    batch_header_load(p, ret);
     /* The first comparison keeps batch_size() from wrapping around. */
     return ret->length <= room && batch_size(ret->length) <= room;
 }

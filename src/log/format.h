@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 
 enum {
-    FORMAT_VERSION = 1,
+    FORMAT_VERSION = 2,
     SEGMENT_HEADER = 4096,
     BATCH_HEADER = 64,
     BATCH_ALIGN = 8,
@@ -18,6 +18,11 @@ enum {
     BLOCK_HEADER = 32,
 };
 
+enum {
+    SEGMENT_RECYCLED = 1, /* behind its own batches lie those of an earlier epoch */
+    SEGMENT_UNUSED = 2,   /* prepared */
+};
+
 struct segment_header {
     uint32_t version;
     uint64_t history;
@@ -25,6 +30,7 @@ struct segment_header {
     uint64_t first_position;
     uint64_t size;
     uint64_t time_us;
+    uint32_t flags;
 };
 
 struct batch_header {
@@ -60,14 +66,17 @@ void segment_header_encode(char *out, const struct segment_header *h);
 
 enum header_state {
     HEADER_VALID,
-    HEADER_BLANK, /* all zeros: a segment not in use yet */
-    HEADER_NEWER, /* whole, of a later version: only ret->version is filled in */
+    HEADER_BLANK,  /* all zeros: a segment not in use yet */
+    HEADER_UNUSED, /* whole, and says that the segment is not in use yet */
+    HEADER_NEWER,  /* whole, of a later version: only ret->version is filled in */
     HEADER_BAD,
 };
 enum header_state segment_header_decode(const char *page, struct segment_header *ret);
 
 /* Fills h->crc from the parts in order (records, then padding) and writes the header to `out`. */
 void batch_header_encode(char *out, struct batch_header *h, const struct bytes *parts, int count);
+/* What stands at the places of the fields, whatever it is. */
+void batch_header_load(const char *p, struct batch_header *ret);
 /* False when the magic is wrong, a flag is set or the length is above `room`. Does not look at what
  * follows the header: see batch_is_whole(). */
 bool batch_header_decode(const char *p, uint64_t room, struct batch_header *ret);

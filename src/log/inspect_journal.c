@@ -19,9 +19,9 @@ struct scan {
     uint64_t at;
 };
 
-static bool is_ours(const struct scan *c, const struct batch_header *b)
+static struct batch_owner owner_of(const struct scan *c)
 {
-    return (c->in->history == 0 || b->history == c->in->history) && b->epoch == c->s->number;
+    return (struct batch_owner){c->in->history, c->s->number};
 }
 
 static bool framing_is_right(const struct batch_header *b, const char *records)
@@ -80,8 +80,8 @@ static void scan_batches(struct scan *c)
     int r = 0;
     while (c->at < c->s->size) {
         uint64_t from = c->at;
-        if (r == 0) r = reader_batch(&c->reader, c->at, &b, &records);
-        if (r > 0 && is_ours(c, &b)) {
+        if (r == 0) r = reader_batch(&c->reader, c->at, owner_of(c), &b, &records);
+        if (r > 0) {
             take_batch(c, &b, records);
             r = 0;
         } else if (r >= 0) {
@@ -95,6 +95,17 @@ static void scan_batches(struct scan *c)
     }
 }
 
+/* What lies there is of an earlier use, unless it looks as if it were the next batch. */
+static void look_behind(struct scan *c)
+{
+    const struct inspection *in = c->in;
+    const struct seen_batch *last = in->batch_count > 0 ? &in->batches[in->batch_count - 1] : NULL;
+    bool any = last != NULL && last->segment == c->index;
+    uint64_t position = any ? last->position + last->length : c->s->header.first_position;
+    int64_t end = reader_torn(&c->reader, c->s->end, owner_of(c), position);
+    c->s->nonzero_end = end > 0 ? (uint64_t)end : 0;
+}
+
 static int check_header(struct scan *c)
 {
     char page[SEGMENT_HEADER] = {0};
@@ -106,7 +117,8 @@ static int check_header(struct scan *c)
     memcpy(page, p, n);
     inspect_tell(c->in, n);
     s->state = segment_header_decode(page, &s->header);
-    if (s->state == HEADER_VALID && s->header.epoch != s->number) s->state = HEADER_BAD;
+    bool whole = s->state == HEADER_VALID || s->state == HEADER_UNUSED;
+    if (whole && s->header.epoch != s->number) s->state = HEADER_BAD;
     if (s->size < SEGMENT_BYTES_MIN)
         inspect_note(c->in, FINDING_DAMAGE, c->name, s->size, 0, "the file has been cut short");
     else if (s->state == HEADER_NEWER)
@@ -139,7 +151,12 @@ void inspect_segment(struct inspection *in, size_t i)
         inspect_note_unreadable(in, c.name, 0, r);
         inspect_tell(in, c.s->end);
     }
-    if (c.s->size > SEGMENT_HEADER) scan_batches(&c);
+    if (c.s->state == HEADER_UNUSED) {
+        inspect_tell(in, c.s->size - c.s->end); /* whatever is in it is of no use to anybody */
+    } else if (c.s->size > SEGMENT_HEADER) {
+        scan_batches(&c);
+        if (c.s->state == HEADER_VALID && c.s->header.flags & SEGMENT_RECYCLED) look_behind(&c);
+    }
     in->files->close(in->files->ctx, fd);
 }
 

@@ -118,11 +118,21 @@ static int adopt_current(struct journal *j, const struct found *f)
     s->size = f->header.size;
     s->first_position = f->header.first_position;
     s->used = f->end;
+    s->recycled = f->header.flags & SEGMENT_RECYCLED;
     /* A copied directory may have holes where there was space set aside. */
     if (s->used < s->size &&
         j->files->allocate(j->files->ctx, s->fd, s->used, s->size - s->used) == -ENOSPC)
         s->size = s->used;
     return 0;
+}
+
+/* A recycled one that is not in use: under this epoch it may hold torn batches, under another one
+ * it may be used. */
+static void adopt_unused(struct journal *j, const struct found *f)
+{
+    struct segment *s = mem_calloc(sizeof(*s));
+    *s = (struct segment){.number = f->number, .size = f->size, .fd = -1};
+    segment_list_push(&j->unused, s);
 }
 
 static void adopt_kept(struct journal *j, const struct found *f)
@@ -148,6 +158,9 @@ static int adopt(struct journal *j, const struct recovery *rec)
             adopt_kept(j, f);
         } else if (i == rec->last) {
             r = adopt_current(j, f);
+        } else if (f->state == HEADER_UNUSED) {
+            if (fresh) delete_segment(j, f->number);
+            else adopt_unused(j, f);
         } else if (f->state == HEADER_BLANK && f->remains_end == 0) {
             if (fresh || i < rec->last) delete_segment(j, f->number);
             else r = adopt_prepared(j, f);
@@ -212,6 +225,7 @@ static struct journal *allocate_journal(const struct journal_options *o)
         o->unsynced_bytes_max != 0 ? o->unsynced_bytes_max : UNSYNCED_BYTES_DEFAULT;
     j->sync = o->sync;
     j->next_number = 1;
+    j->recycle_max = RECYCLED_MAX;
     j->lock_fd = j->wake_fd = -1;
     j->gather = mem_calloc(sizeof(*j->gather));
     pthread_mutex_init(&j->lock, NULL);
@@ -375,12 +389,20 @@ static uint64_t end_of_oldest(const struct journal *j)
 
 void journal_drop_before(struct journal *j, uint64_t position)
 {
+    unsigned dropped = 0;
     pthread_mutex_lock(&j->lock);
-    while (j->kept.first != NULL && end_of_oldest(j) <= position) {
+    for (; j->kept.first != NULL && end_of_oldest(j) <= position; dropped++) {
         struct segment *s = segment_list_pop(&j->kept);
         j->kept_bytes -= s->size;
         j->kept_segments--;
         segment_list_push(&j->unused, s);
+    }
+    if (dropped > 0) {
+        /* As many as were used up since the last time are likely to be used again until the next.
+         */
+        j->recycle_max = j->begun < RECYCLED_MAX ? j->begun : RECYCLED_MAX;
+        if (j->recycle_max == 0) j->recycle_max = 1;
+        j->begun = 0;
     }
     pthread_cond_signal(&j->want);
     pthread_mutex_unlock(&j->lock);

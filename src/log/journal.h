@@ -113,8 +113,8 @@ void journal_want_sync(struct journal *j, uint64_t position);
 
 /* The journal's id: it tells the journals of two servers apart. */
 uint64_t journal_history(const struct journal *j);
-/* Nobody needs records up to `position` any more: segments that hold no others are removed, soon
- * and in their order. */
+/* Nobody needs records up to `position` any more: segments that hold no others are used again or
+ * removed, soon and in their order. */
 void journal_drop_before(struct journal *j, uint64_t position);
 
 struct journal_stats {
@@ -126,7 +126,9 @@ struct journal_stats {
     int64_t replay_us;
     int64_t sync_us_p50, sync_us_p99, sync_us_max;
     uint64_t segments;
-    bool pending_sync; /* bytes written but not synced */
+    uint64_t prepared, prepared_bytes; /* segments ready for use, beside those in use */
+    uint64_t recycled;                 /* segments used again instead of deleted, since the start */
+    bool pending_sync;                 /* bytes written but not synced */
 };
 void journal_stats(struct journal *j, struct journal_stats *ret);
 

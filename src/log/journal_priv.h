@@ -32,6 +32,7 @@ enum {
     RESERVE_BYTES_MAX = 1 << 20,
     SPARE_UNITS_MAX = 4,
     SPARE_UNIT_BYTES = 1 << 20,
+    RECYCLED_MAX = 8, /* prepared segments, above which what is unused is deleted */
     LATENCIES = 1024, /* the newest syncs that the quantiles are taken from */
     /* What one unit may take beyond its records: header, padding, and a marker behind it. */
     UNIT_OVERHEAD = BATCH_HEADER + BATCH_ALIGN + BATCH_HEADER,
@@ -96,7 +97,7 @@ struct journal {
     struct segment_list prepared;
     struct segment_list retired; /* full, not yet synced */
     struct segment_list kept;    /* full and synced, closed, in order */
-    struct segment_list unused;  /* to be deleted: no more needed, or too small when prepared */
+    struct segment_list unused;  /* no more needed, or too small when prepared */
     uint64_t next_number;
     uint64_t kept_bytes, kept_segments; /* of `kept` */
 
@@ -107,6 +108,10 @@ struct journal {
         prepare_failed; /* the size that could not be had; a smaller one may be tried at once */
     int prepare_error;  /* of the last attempt; 0 */
     char prepare_text[256];
+
+    unsigned recycle_max; /* at most so many prepared ones are useful */
+    unsigned begun;       /* segments, since some were last dropped */
+    uint64_t recycled;    /* since the start */
 
     uint64_t batches, syncs;
     int64_t sync_us_max;

@@ -1,5 +1,6 @@
 /* The preparer: a thread that has the next segment ready when the current one is half full, so that
- * neither the writer nor admission waits for the making of files. */
+ * neither the writer nor admission waits for the making of files. What nobody needs any more it
+ * makes the next ones of, or deletes. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -65,6 +66,18 @@ static void note_failure(struct journal *j, int r, uint64_t size)
                  "the journal cannot grow: making a segment in %.120s: %s", j->dir, strerror(-r));
 }
 
+static void add_prepared(struct journal *j, struct segment *s)
+{
+    segment_list_push(&j->prepared, s);
+    j->next_number = s->number + 1;
+    j->prepare_tries++; /* whoever waits looks whether it is enough */
+    j->prepare_error = 0;
+    j->prepare_retry_ms = 0;
+    /* It may have been begun before a larger one was asked for. */
+    if (s->size >= SEGMENT_HEADER + j->need_bytes) j->need_bytes = 0;
+    atomic_store(&j->hurry, j->need_bytes > 0);
+}
+
 /* With the lock held; lets go of it while it works. */
 static void prepare_next(struct journal *j)
 {
@@ -79,31 +92,55 @@ static void prepare_next(struct journal *j)
     pthread_mutex_lock(&j->lock);
     if (r == -ECANCELED) return;
 
-    j->prepare_tries++;
     if (r == 0) {
-        segment_list_push(&j->prepared, s);
-        j->next_number = s->number + 1;
-        j->prepare_error = 0;
-        j->prepare_retry_ms = 0;
-        /* It may have been begun before a larger one was asked for. */
-        if (s->size >= SEGMENT_HEADER + j->need_bytes) j->need_bytes = 0;
-        atomic_store(&j->hurry, j->need_bytes > 0);
+        add_prepared(j, s);
     } else {
+        j->prepare_tries++;
         j->need_bytes = 0; /* whoever still wants it asks again */
         note_failure(j, r, size_min);
     }
     pthread_cond_broadcast(&j->progress);
 }
 
-static void delete_unused(struct journal *j)
+/* Those of the usual size, as long as there are not more than are used up from one snapshot to the
+ * next. A smaller one is of an early time, a larger one of a single large change. */
+static bool is_worth_keeping(const struct journal *j, const struct segment *s)
+{
+    unsigned prepared = 0;
+    for (const struct segment *p = j->prepared.first; p != NULL; p = p->next) prepared++;
+    return s->size == j->segment_bytes && prepared < j->recycle_max;
+}
+
+static int recycle(struct journal *j, struct segment *s, uint64_t number)
+{
+    struct segment *made;
+    int r = segment_recycle(j->files, j->dir, s->number, j->history, number, s->size, &made);
+    pthread_mutex_lock(&j->lock);
+    if (r == 0) {
+        add_prepared(j, made);
+        j->recycled++;
+        pthread_cond_broadcast(&j->progress);
+    }
+    pthread_mutex_unlock(&j->lock);
+    return r;
+}
+
+/* With the lock held; lets go of it while it works. */
+static void recycle_or_delete(struct journal *j)
 {
     struct segment *s = segment_list_pop(&j->unused);
-    char name[SEGMENT_NAME_MAX];
-    segment_name(name, s->number);
+    bool keep = is_worth_keeping(j, s);
+    uint64_t number = j->next_number; /* this thread alone makes them */
     pthread_mutex_unlock(&j->lock);
-    char *path = path_join(j->dir, name);
-    j->files->unlink(j->files->ctx, path); /* were it to stay, it would do no harm */
-    mem_free(path);
+    if (s->fd >= 0) j->files->close(j->files->ctx, s->fd);
+    s->fd = -1;
+    if (!keep || recycle(j, s, number) < 0) {
+        char name[SEGMENT_NAME_MAX];
+        segment_name(name, s->number);
+        char *path = path_join(j->dir, name);
+        j->files->unlink(j->files->ctx, path); /* were it to stay, it would do no harm */
+        mem_free(path);
+    }
     segment_free(j->files, s);
     pthread_mutex_lock(&j->lock);
 }
@@ -125,7 +162,7 @@ void *preparer_main(void *journal)
     struct journal *j = journal;
     pthread_mutex_lock(&j->lock);
     while (!atomic_load(&j->stop_preparing)) {
-        if (j->unused.first != NULL) delete_unused(j);
+        if (j->unused.first != NULL) recycle_or_delete(j);
         else if (j->need_bytes == 0 && !prepare_is_due(j)) pthread_cond_wait(&j->want, &j->lock);
         else if (prepare_is_hopeless(j, j->need_bytes)) wait_for_retry(j, j->prepare_retry_ms);
         else prepare_next(j);

@@ -38,19 +38,39 @@ const char *reader_get(struct reader *r, uint64_t offset, uint64_t n, int *ret_e
     return w->data;
 }
 
-int reader_batch(struct reader *r, uint64_t offset, struct batch_header *ret,
-                 const char **ret_records)
+static bool is_of(const struct batch_header *b, struct batch_owner owner)
+{
+    return (owner.history == 0 || b->history == owner.history) &&
+           (owner.epoch == 0 || b->epoch == owner.epoch);
+}
+
+int reader_batch(struct reader *r, uint64_t offset, struct batch_owner owner,
+                 struct batch_header *ret, const char **ret_records)
 {
     int error = 0;
     if (offset > r->limit || r->limit - offset < BATCH_HEADER) return 0;
     const char *p = reader_get(r, offset, BATCH_HEADER, &error);
     if (p == NULL) return error;
-    if (!batch_header_decode(p, r->limit - offset, ret)) return 0;
+    if (!batch_header_decode(p, r->limit - offset, ret) || !is_of(ret, owner)) return 0;
     p = reader_get(r, offset, batch_size(ret->length), &error);
     if (p == NULL) return error;
     if (!batch_is_whole(p, ret)) return 0;
     *ret_records = p + BATCH_HEADER;
     return 1;
+}
+
+int64_t reader_torn(struct reader *r, uint64_t offset, struct batch_owner owner, uint64_t position)
+{
+    struct batch_header b;
+    int error = 0;
+    if (offset > r->limit || r->limit - offset < BATCH_HEADER) return 0;
+    const char *p = reader_get(r, offset, BATCH_HEADER, &error);
+    if (p == NULL) return error;
+    batch_header_load(p, &b);
+    if (b.epoch != owner.epoch && (b.history != owner.history || b.position != position)) return 0;
+    uint64_t room = r->limit - offset;
+    bool fits = b.length <= room && batch_size(b.length) <= room;
+    return (int64_t)(offset + (fits ? batch_size(b.length) : BATCH_HEADER));
 }
 
 int reader_block(struct reader *r, uint64_t offset, struct block_header *ret,

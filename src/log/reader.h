@@ -23,10 +23,18 @@ void reader_init(struct reader *r, const struct file_layer *files, int fd, uint6
 /* n bytes at offset, valid until the next call; offset + n must be within the limit. NULL when
  * reading failed: *ret_error is the negative errno. */
 const char *reader_get(struct reader *r, uint64_t offset, uint64_t n, int *ret_error);
-/* The batch at offset: 1 when it is whole (records at *ret_records, valid until the next call),
- * 0 when there is none, negative when reading failed. History and epoch are not compared. */
-int reader_batch(struct reader *r, uint64_t offset, struct batch_header *ret,
-                 const char **ret_records);
+/* Whose batches are meant; 0: anybody's. */
+struct batch_owner {
+    uint64_t history, epoch;
+};
+/* The batch at offset: 1 when it is whole and of that owner (records at *ret_records, valid until
+ * the next call), 0 when there is none, negative when reading failed. */
+int reader_batch(struct reader *r, uint64_t offset, struct batch_owner owner,
+                 struct batch_header *ret, const char **ret_records);
+/* Where batches of earlier epochs may lie: does what lies at offset look as if it had been meant as
+ * the batch of that owner at this position? The offset behind it, as far as that can be told; 0
+ * when it does not; negative when reading failed. */
+int64_t reader_torn(struct reader *r, uint64_t offset, struct batch_owner owner, uint64_t position);
 /* The same for the block of a snapshot. */
 int reader_block(struct reader *r, uint64_t offset, struct block_header *ret,
                  const char **ret_content);

@@ -108,7 +108,8 @@ static int load_header(struct recovery *rec, struct found *f)
     if (r < 0) return fail_reading(rec, f, 0, r);
 
     f->state = segment_header_decode(page, &f->header);
-    if (f->state == HEADER_VALID && f->header.epoch != f->number) f->state = HEADER_BAD;
+    bool whole = f->state == HEADER_VALID || f->state == HEADER_UNUSED;
+    if (whole && f->header.epoch != f->number) f->state = HEADER_BAD;
     return 0;
 }
 
@@ -190,9 +191,9 @@ static void report_progress(struct recovery *rec, uint64_t done)
         rec->options->progress(rec->options->arg, rec->bytes_done, rec->bytes_total);
 }
 
-static bool is_ours(const struct recovery *rec, const struct found *f, const struct batch_header *b)
+static struct batch_owner owner_of(const struct recovery *rec, const struct found *f)
 {
-    return b->history == rec->history && b->epoch == f->number;
+    return (struct batch_owner){rec->history, f->number};
 }
 
 static int read_segment(struct recovery *rec, struct found *f)
@@ -205,8 +206,8 @@ static int read_segment(struct recovery *rec, struct found *f)
     if (fd < 0) return fd;
     reader_init(&reader, rec->files, fd, f->header.size, &rec->window);
     int r;
-    while ((r = reader_batch(&reader, at, &b, &records)) > 0) {
-        if (!is_ours(rec, f, &b) || b.position != rec->position) break;
+    while ((r = reader_batch(&reader, at, owner_of(rec, f), &b, &records)) > 0) {
+        if (b.position != rec->position) break;
         r = replay_batch(rec, f, at, &b, records);
         if (r < 0) goto out;
         rec->position += b.length;
@@ -263,37 +264,65 @@ static int follow(struct recovery *rec)
 
 /* --- What lies behind the end --- */
 
+static bool is_recycled(const struct found *f)
+{
+    return f->state == HEADER_VALID && (f->header.flags & SEGMENT_RECYCLED);
+}
+
 struct claim {
     const struct found *file; /* NULL: none found */
     uint64_t offset;
 };
 
-/* Looks for a batch that claims more than was read; notes how far the bytes reach that are not
- * zero. */
-static int scan_remains(struct recovery *rec, struct found *f, uint64_t from, struct claim *ret)
+/* From where on there are bytes that have to be cut, were there no batch behind it. */
+static int64_t first_remains(struct recovery *rec, const struct found *f, uint64_t from,
+                             struct reader *reader)
 {
-    struct reader reader;
+    /* A segment in use that does not follow is cut as a whole. */
+    if (from == 0) return f->state == HEADER_VALID ? SEGMENT_HEADER : 0;
+    return is_recycled(f) ? reader_torn(reader, from, owner_of(rec, f), rec->position) : 0;
+}
+
+/* Looks for a batch that claims more than was read; notes how far the bytes reach that have to be
+ * cut if there is none: that are not zero, or, in a recycled segment, that are of its own epoch. */
+static int scan_batches(struct recovery *rec, struct found *f, uint64_t from, struct reader *reader,
+                        struct claim *ret)
+{
     struct batch_header b;
     const char *records;
-    int fd = recovery_open(rec, f);
-    if (fd < 0) return fd;
-    reader_init(&reader, rec->files, fd, f->size, &rec->window);
-    uint64_t at = from;
-    int r;
-    while ((r = reader_seek(&reader, &at, &f->remains_end)) == 0 && at < f->size) {
-        r = reader_batch(&reader, at, &b, &records);
-        if (r < 0) break;
+    uint64_t at = from, nonzero_end = 0;
+    int64_t torn_end = first_remains(rec, f, from, reader);
+    int r = torn_end < 0 ? (int)torn_end : 0;
+    while (r == 0 && (r = reader_seek(reader, &at, &nonzero_end)) == 0 && at < f->size) {
         /* Without any header that is whole the history is not known: then each batch counts. */
-        bool counts = r > 0 && (rec->history == 0 || is_ours(rec, f, &b));
-        if (counts && (rec->history == 0 || b.durable_upto > rec->position)) {
+        struct batch_owner owner = {0};
+        if (rec->history != 0) owner = owner_of(rec, f);
+        r = reader_batch(reader, at, owner, &b, &records);
+        if (r < 0) break;
+        if (r > 0 && (rec->history == 0 || b.durable_upto > rec->position)) {
             *ret = (struct claim){f, at};
             break;
         }
-        at += counts ? batch_size(b.length) : BATCH_ALIGN;
-        f->remains_end = at;
+        at += r > 0 ? batch_size(b.length) : BATCH_ALIGN;
+        nonzero_end = at;
+        if (r > 0) torn_end = (int64_t)at;
+        r = 0;
     }
-    rec->files->close(rec->files->ctx, fd);
+    if (!is_recycled(f) && nonzero_end > (uint64_t)torn_end) torn_end = (int64_t)nonzero_end;
+    f->remains_end = torn_end < 0 ? 0 : (uint64_t)torn_end;
+    if (r > 0 && f->remains_end <= from) f->remains_end = at; /* damage is there at least */
     return r < 0 ? fail_reading(rec, f, at, r) : 0;
+}
+
+static int scan_remains(struct recovery *rec, struct found *f, uint64_t from, struct claim *ret)
+{
+    struct reader reader;
+    int fd = recovery_open(rec, f);
+    if (fd < 0) return fd;
+    reader_init(&reader, rec->files, fd, f->size, &rec->window);
+    int r = scan_batches(rec, f, from, &reader, ret);
+    rec->files->close(rec->files->ctx, fd);
+    return r;
 }
 
 /* The place to name: the end of what was read, or a broken header right behind it. */
@@ -305,7 +334,7 @@ static const struct found *find_damage(struct recovery *rec, uint64_t *ret_offse
     *ret_offset = f->end;
     if (f->remains_end > f->end) return f;
     for (size_t i = rec->last + 1; i < rec->count; i++) {
-        if (rec->found[i].state == HEADER_BLANK) continue;
+        if (rec->found[i].state == HEADER_BLANK || rec->found[i].state == HEADER_UNUSED) continue;
         if (rec->found[i].state == HEADER_BAD) {
             *ret_offset = 0;
             return &rec->found[i];
@@ -335,6 +364,8 @@ static int judge_end(struct recovery *rec)
     for (size_t i = first; i < rec->count; i++) {
         struct claim claim = {NULL, 0};
         struct found *f = &rec->found[i];
+        /* Nothing in it was ever synced, and it is never used under this epoch. */
+        if (f->state == HEADER_UNUSED) continue;
         int r = scan_remains(rec, f, i == rec->last ? f->end : 0, &claim);
         if (r < 0) return r;
         if (claim.file != NULL) return fail_claimed(rec, &claim);

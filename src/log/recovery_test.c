@@ -382,8 +382,8 @@ static void test_newer_version(void **state)
     struct outcome o = outcome_of(&log);
     assert_int_equal(o.records, -1);
     assert_int_equal(o.error.code, -EPROTONOSUPPORT);
-    assert_non_null(strstr(o.error.text, "version 7"));
-    assert_non_null(strstr(o.error.text, "up to 1"));
+    assert_non_null(strstr(o.error.text, "version 8"));
+    assert_non_null(strstr(o.error.text, "up to 2"));
     log_fini(&log);
 }
 

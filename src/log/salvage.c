@@ -282,7 +282,7 @@ static int copy_batch(struct copying *c, const struct seen_batch *b, uint64_t nu
     const char *records;
     int r = open_source(c, b->segment);
     if (r < 0) return r;
-    r = reader_batch(&c->from, b->offset, &h, &records);
+    r = reader_batch(&c->from, b->offset, (struct batch_owner){0}, &h, &records);
     if (r == 0) r = -EIO; /* it was whole before */
     if (r > 0) {
         struct bytes parts[] = {{records, h.length},

@@ -119,6 +119,53 @@ out:
     return r;
 }
 
+/* The header page first, and only then the name: a file of that name is whole. */
+static int make_unused(const struct file_layer *files, int fd, uint64_t history, uint64_t number,
+                       uint64_t size)
+{
+    char page[SEGMENT_HEADER];
+    uint64_t found, allocated;
+    int r = files->measure(files->ctx, fd, &found, &allocated);
+    if (r < 0) return r;
+    if (found != size || allocated < size) return -EINVAL;
+    struct segment_header h = {.history = history,
+                               .epoch = number,
+                               .size = size,
+                               .flags = SEGMENT_RECYCLED | SEGMENT_UNUSED};
+    struct iovec iov = {page, sizeof(page)};
+    segment_header_encode(page, &h);
+    r = file_write_all(files, fd, &iov, 1, 0);
+    return r < 0 ? r : files->fdatasync(files->ctx, fd);
+}
+
+int segment_recycle(const struct file_layer *files, const char *dir, uint64_t old_number,
+                    uint64_t history, uint64_t number, uint64_t size, struct segment **ret)
+{
+    char *old = segment_path(dir, old_number), *path = segment_path(dir, number);
+    char *made = path_join(dir, "preparing.tmp");
+    int fd = -1;
+    /* Synced before the header is written: under its old name the file is whole or gone. */
+    int r = files->rename(files->ctx, old, made);
+    if (r < 0) files->unlink(files->ctx, old);
+    if (r == 0) r = files->sync_dir(files->ctx, dir);
+    if (r == 0) r = fd = files->open(files->ctx, made, O_RDWR, 0);
+    if (r >= 0) r = make_unused(files, fd, history, number, size);
+    if (r == 0) r = files->rename(files->ctx, made, path);
+    if (r == 0) r = files->sync_dir(files->ctx, dir);
+    if (r == 0) {
+        *ret = segment_new(number, fd, size);
+        (*ret)->recycled = true;
+    } else {
+        if (fd >= 0) files->close(files->ctx, fd);
+        files->unlink(files->ctx, made);
+        files->unlink(files->ctx, path);
+    }
+    mem_free(old);
+    mem_free(path);
+    mem_free(made);
+    return r;
+}
+
 void segment_free(const struct file_layer *files, struct segment *s)
 {
     if (s == NULL) return;

@@ -18,6 +18,7 @@ struct segment {
     uint64_t used; /* bytes, from the start of the file; 0 while prepared */
     int fd;        /* -1 when closed */
     bool dirty;    /* holds writes that no sync has covered */
+    bool recycled; /* behind what is used lies what it held before */
 };
 
 void segment_name(char out[SEGMENT_NAME_MAX], uint64_t number);
@@ -41,6 +42,11 @@ struct segment_plan {
  * once it is whole. The number must be free. Nothing is left behind on failure. */
 int segment_prepare(const struct file_layer *files, const char *dir,
                     const struct segment_plan *plan, struct segment **ret);
+/* Makes a prepared segment of the file of one that nobody needs any more, which must be closed, of
+ * at least `size` bytes with all their space set aside: -EINVAL when it is not. Whatever happens,
+ * the old name is gone, and on failure so is the file. */
+int segment_recycle(const struct file_layer *files, const char *dir, uint64_t old_number,
+                    uint64_t history, uint64_t number, uint64_t size, struct segment **ret);
 /* Closes and frees; the file stays. NULL is fine. */
 void segment_free(const struct file_layer *files, struct segment *s);
 

@@ -62,6 +62,7 @@ static int read_header(struct reading *s, uint64_t position)
                  h->version, FORMAT_VERSION);
         return fail(s, -EPROTONOSUPPORT, what);
     case HEADER_BLANK:
+    case HEADER_UNUSED: /* of segments alone */
     case HEADER_BAD:
         return fail(s, -EBADMSG, "the header is damaged");
     }

@@ -31,6 +31,8 @@ void journal_stats(struct journal *j, struct journal_stats *ret)
                           : j->retired.first != NULL ? j->retired.first->first_position
                                                      : j->current->first_position;
     ret->batches = j->batches;
+    ret->prepared_bytes = bytes_in(&j->prepared, &ret->prepared);
+    ret->recycled = j->recycled;
     ret->sync_us_max = j->sync_us_max;
     ret->pending_sync = writer_needs_sync(j) || j->pending_first != NULL;
     pthread_mutex_unlock(&j->lock);

@@ -97,6 +97,7 @@ static bool roll(struct journal *j, uint64_t size)
         return false;
     }
     segment_list_push(&j->retired, j->current);
+    j->begun++;
     next->used = SEGMENT_HEADER;
     next->first_position = j->written;
     j->current = next;
@@ -168,7 +169,8 @@ static int write_batch(struct journal *j, struct batch *b)
                                    .epoch = b->segment->number,
                                    .first_position = b->header.position,
                                    .size = b->segment->size,
-                                   .time_us = b->header.time_us};
+                                   .time_us = b->header.time_us,
+                                   .flags = b->segment->recycled ? SEGMENT_RECYCLED : 0};
         segment_header_encode(page, &h);
         iov[vecs++] = (struct iovec){page, sizeof(page)};
     }

@@ -72,12 +72,11 @@ def newest_snapshot(data):
 
 
 def writes_before(data, name, at):
-    """How many writes lie before the place, and its position."""
-    count = 0
-    for file, offset, size, position, records in batches(data):
+    """How many of the numbered writes, which come last, lie before the place; and its position."""
+    found = list(batches(data))
+    for i, (file, offset, size, position, _) in enumerate(found):
         if file == name and offset <= at < offset + size:
-            return count, position
-        count += records > 0
+            return WRITES - sum(b[4] > 0 for b in found[i:]), position
     return None, None
 
 
@@ -95,7 +94,7 @@ def copy(directories, tmp_path):  # noqa: F811
     return make
 
 
-@pytest.mark.parametrize("kind", ["killed", "stopped", "snapshots"])
+@pytest.mark.parametrize("kind", ["killed", "stopped", "snapshots", "recycled"])
 def test_a_whole_directory(copy, kind):
     data = copy(kind)
     before = fingerprint(data)
@@ -104,7 +103,7 @@ def test_a_whole_directory(copy, kind):
     found = list(batches(data))
     assert said["batches"] == len(found)
     assert said["records"] == sum(b[4] for b in found)
-    assert len(said["snapshots"]) == (2 if kind == "snapshots" else 0)
+    assert len(said["snapshots"]) == (2 if kind in ("snapshots", "recycled") else 0)
     code, out, _ = leat("verify", data)
     assert code == 0 and "whole: there is no damage" in out
     assert fingerprint(data) == before
@@ -118,9 +117,10 @@ def places(rng, data, name):
         yield rng.randrange(HEADER, used)
 
 
-def test_each_flip_is_named(copy):
+@pytest.mark.parametrize("kind", ["snapshots", "recycled"])
+def test_each_flip_is_named(copy, kind):
     rng = random.Random("flips")
-    data = copy("snapshots")
+    data = copy(kind)
     for name in sorted(f for f in os.listdir(data) if f.endswith((".log", ".snap"))):
         if last_used(os.path.join(data, name)) <= HEADER:
             continue  # prepared, not in use
@@ -172,7 +172,7 @@ def test_files_cut_and_gone(copy):
             assert any(f["file"] == names[0] for f in damages)
 
 
-@pytest.mark.parametrize("kind", ["killed", "stopped", "snapshots"])
+@pytest.mark.parametrize("kind", ["killed", "stopped", "snapshots", "recycled"])
 def test_salvaged_and_started(copy, make_leat, torture, kind):
     """Whatever is flipped: what comes before is there; all is, where a snapshot is newer."""
     rng = random.Random(kind)
@@ -183,14 +183,14 @@ def test_salvaged_and_started(copy, make_leat, torture, kind):
                            and last_used(os.path.join(data, f)) > HEADER])
         at = rng.randrange(last_used(os.path.join(data, name)))
         if n == 0:
-            name, at = [b[:2] for b in batches(data)][20]
+            name, at = [b[:2] for b in batches(data)][-20]
         before, position = writes_before(data, name, at)
         flip(data, name, at, rng.randrange(8))
         harmed = fingerprint(data)
         server = make_leat()
         code, out, err = leat("salvage", data, server.data)
         assert fingerprint(data) == harmed
-        if before == 0 and kind != "snapshots":  # nothing comes before the first
+        if before == 0 and kind in ("killed", "stopped"):  # nothing comes before the first
             assert code == 2 and "nothing can be saved" in err and not os.path.exists(server.data)
             continue
         assert code in (0, 1), (name, at, out, err)
@@ -214,7 +214,7 @@ def test_salvaged_and_started(copy, make_leat, torture, kind):
         assert texts(Connection(server.port).call("GET", "after")) == b"%d" % n
         outcomes.append(there)
         server.close()
-    assert len(set(outcomes)) > (0 if kind == "snapshots" else 1)
+    assert len(set(outcomes)) > (0 if kind in ("snapshots", "recycled") else 1)
 
 
 def test_several_damages_salvaged(copy, make_leat):
