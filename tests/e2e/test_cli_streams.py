@@ -288,6 +288,22 @@ def test_group_survives_a_broken_connection(cli):
     assert texts(cli.call("XPENDING", "s", "g"))[0] == 0
 
 
+def test_group_reads_again_what_a_broken_connection_swallowed(cli):
+    add(cli, "s", "1-0")
+    running = cli.start("read", "s", "-g", "g", "-c", "c", "--create", "-f")
+    running.wait_lines(1)
+    # Given to `c`, who never saw it, as when the reply is lost on its way.
+    for words in ["MULTI"], ["XADD", "s", "2-0", "n", "lost"], \
+            ["XREADGROUP", "GROUP", "g", "c", "STREAMS", "s", ">"], ["EXEC"]:
+        cli.call(*words)
+    cut(cli)
+    assert running.wait_lines(2) == ["1-0 n=0", "2-0 n=lost"]
+    add(cli, "s", "3-0")
+    running.wait_lines(3)
+    assert running.stop() == 0
+    assert texts(cli.call("XPENDING", "s", "g"))[0] == 0
+
+
 # ---- streams, groups, lag ----
 
 def rows(lines):
