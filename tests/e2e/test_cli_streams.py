@@ -409,6 +409,7 @@ def test_lag_watch(cli):
     assert told[0]["in_per_second"] is None
     assert max(t["in_per_second"] for t in told[1:]) > 10
     assert max(t["read_per_second"] or 0 for t in told[1:]) > 10
+    assert sum(t["in_per_second"] for t in told[1:]) * 0.2 == pytest.approx(500, rel=0.5)
     assert told[-1]["length"] == 501
 
 
