@@ -1,5 +1,7 @@
 #include "broker/admit.h"
 
+#include <string.h>
+
 #include "broker/internal.h"
 
 /* Framing, kind, database and the key's length, for each of the records that one key may need: the
@@ -31,6 +33,16 @@ bool admit_bytes(struct call *c, size_t bytes, bool shrinking)
     struct journal *j = c->broker->journal;
     if (journal_admit(j, bytes, shrinking) == 0) return true;
     resp_error(c->reply, "MISCONF %s", journal_refusal(j));
+    return false;
+}
+
+bool admit_stream(struct call *c, const struct command *cmd)
+{
+    if (!(cmd->acl & ACL_STREAM) || !(cmd->flags & CMD_DENYOOM)) return true;
+    int error = stream_store_refusal(c->broker->streams);
+    if (error == 0) return true;
+    resp_error(c->reply, "MISCONF entries of streams cannot be written to chunk files in %s: %s",
+               c->broker->settings.dir, strerror(-error));
     return false;
 }
 

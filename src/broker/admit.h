@@ -13,5 +13,8 @@ enum { ADMIT_ITEM = 18 };
 size_t admit_estimate(const struct command *cmd, size_t argc, const struct bytes *argv);
 /* False with the refusal replied. */
 bool admit_bytes(struct call *c, size_t bytes, bool shrinking);
+/* The same for the memory that entries of streams take until they are in chunk files: refused is
+ * what adds some while they cannot be written there. */
+bool admit_stream(struct call *c, const struct command *cmd);
 
 #endif

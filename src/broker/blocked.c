@@ -7,13 +7,14 @@
  * A key is signalled by whatever changed it (broker_drain); waiters are served between commands,
  * never inside one. A served command may signal further keys: serving goes on until none is left.
  * Who waits for no key waits for the journal (WAITAOF) and is looked at when more of it is synced;
- * or for entries of a stream that have to be read from disk. A session that waits for a key may wait
- * for such entries as well, once it was woken.
+ * or for entries of a stream that have to be read from disk. A session that waits for a key may
+ * wait for such entries as well, once it was woken.
  */
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/order.h"
+#include "broker/admit.h"
 #include "broker/internal.h"
 
 struct waiter { /* one session at one key */
@@ -57,7 +58,7 @@ struct blocked_registry {
     struct blocked *keyless;
     uint64_t synced; /* of the journal, when the keyless were looked at */
     struct blocked *loading;
-    uint64_t loads; /* finished when those were looked at */
+    uint64_t loads;     /* finished when those were looked at */
     size_t while_there; /* blocks that are to hear when a key goes */
     uint64_t next_since;
 };
@@ -175,7 +176,8 @@ void call_block(struct call *c, const struct bytes *names, size_t count, enum ke
 {
     struct broker *b = c->broker;
     must(!c->in_exec);
-    if (b->retrying != NULL && waits_for_key(b->retrying)) { /* woken for nothing: keeps its place */
+    if (b->retrying != NULL &&
+        waits_for_key(b->retrying)) { /* woken for nothing: keeps its place */
         b->still_blocked = true;
         return;
     }
@@ -193,6 +195,7 @@ void call_block(struct call *c, const struct bytes *names, size_t count, enum ke
         order_insert(&b->blocked->deadlines, (double)block->deadline_ms, block);
     }
     park(c, block);
+    b->still_blocked = b->retrying != NULL;
 }
 
 void call_block_while_there(struct call *c)
@@ -324,14 +327,26 @@ void blocked_signal_all_gone(struct broker *b)
     map_iter_fini(&it);
 }
 
+/* What was admitted when it came may not fit into the journal any more. (Who waits for a key asks
+ * for room when there is something to do.) */
+static void run_admitted(struct call *c)
+{
+    bool is_write = c->cmd->flags & CMD_WRITE;
+    size_t bytes = is_write ? admit_estimate(c->cmd, c->argc, c->argv) : 0;
+    if (!is_write ||
+        (admit_stream(c, c->cmd) && admit_bytes(c, bytes, (c->cmd->flags & CMD_SHRINKS) != 0)))
+        broker_run(c);
+}
+
 /* Runs the command again. True when it was answered. */
 static bool serve(struct broker *b, struct blocked *block)
 {
     struct session *s = block->session;
+    leave_loading(b->blocked, block);
     b->retrying = block;
     b->still_blocked = false;
     broker_run_alone(b, s, block->command.cmd, block->command.top, block->command.argc,
-                     block->command.argv, NULL);
+                     block->command.argv, waits_for_key(block) ? NULL : run_admitted);
     bool served = !b->still_blocked;
     b->retrying = NULL;
     b->still_blocked = false;

@@ -105,7 +105,7 @@ void broker_free(struct broker *b)
     snapshots_free(b->snapshots); /* looks at the journal */
     if (b->chunks != NULL) { /* it wakes the loop through the journal */
         chunks_stop(b->chunks);
-        stream_store_turn(b->streams);
+        stream_store_end(b->streams);
     }
     journal_close(b->journal);
     slowlog_clear(&b->slowlog);

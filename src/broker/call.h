@@ -17,6 +17,7 @@ struct call {
     const struct command *cmd; /* the subcommand where there is one */
     const struct command *top; /* the command itself */
     size_t reply_start;        /* where in the output this command's reply begins */
+    size_t own_start;          /* the same; inside EXEC, that of the one of its commands */
     size_t argc;               /* with the command's name */
     const struct bytes *argv;  /* live until the effects are drained */
     struct resp_writer *reply;

@@ -99,7 +99,7 @@ void change_stream_trim(struct call *c, struct key *k, struct stream_id keep_fro
 static void set(struct stream *s, struct stream_id last_id, uint64_t entries_added,
                 struct stream_id max_deleted_id)
 {
-    s->last_id = last_id;
+    stream_set_last_id(s, last_id);
     s->entries_added = entries_added;
     s->max_deleted_id = max_deleted_id;
     groups_note_end(s->groups, last_id);
@@ -110,6 +110,7 @@ struct key *change_stream_set(struct call *c, struct key *k, struct bytes name,
                               struct stream_id max_deleted_id)
 {
     if (k == NULL) k = new_stream(c, name);
+    else snapshots_before_copy(c->broker, c->db, k); /* ids need not grow from here on */
     struct buf *items = effects_new_record(c->fx, REC_STREAM_SET, c->db, name);
     put_id(items, last_id);
     record_put_int(items, (int64_t)entries_added);
@@ -170,21 +171,12 @@ static ssize_t take_fields(struct record *r, struct bytes **ret)
     return (ssize_t)n;
 }
 
-/* Entries beyond last_id there are only where XSETID took it back and the state is ahead. */
 static int append(struct stream *s, const struct record *r, struct stream_id id,
                   const struct bytes *fields, size_t n)
 {
-    struct stream_id last;
-    if (stream_id_cmp(id, s->last_id) <= 0) return nonsense(r);
-    int there = stream_last(s, &last);
-    if (there < 0) return there;
-    if (there == 0 || stream_id_cmp(id, last) > 0) {
-        stream_append(s, id, fields, n);
-        return 0;
-    }
-    s->last_id = id;
-    s->entries_added++;
-    return nonsense(r);
+    if (!stream_can_append(s, id)) return nonsense(r);
+    stream_append(s, id, fields, n);
+    return 0;
 }
 
 int replay_stream_add(struct keyspace *ks, struct record *r)

@@ -89,6 +89,7 @@ static bool is_admitted(struct call *c, size_t *ret_bytes)
         const struct queued_command *q = &s->queue[i];
         bytes += estimate(q);
         if ((q->cmd->flags & (CMD_WRITE | CMD_SHRINKS)) == CMD_WRITE) shrinks = false;
+        if (!admit_stream(c, q->cmd)) return false;
     }
     *ret_bytes = bytes;
     return bytes == 0 || admit_bytes(c, bytes, shrinks);
@@ -107,6 +108,7 @@ static void run_queue(struct call *c, struct queued_command *queue, size_t count
         inner.argv = queue[i].argv;
         inner.db = s->db;
         inner.in_exec = true;
+        inner.own_start = c->reply->out->len;
         c->broker->streams->wait = true; /* nothing may come between two of them */
         broker_run(&inner);
         c->broker->streams->wait = false;

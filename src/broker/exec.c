@@ -178,7 +178,8 @@ static bool is_allowed(struct call *c)
 static bool is_admitted(struct call *c)
 {
     if (!(c->cmd->flags & CMD_WRITE)) return true;
-    return admit_bytes(c, admit_estimate(c->cmd, c->argc, c->argv),
+    return admit_stream(c, c->cmd) &&
+           admit_bytes(c, admit_estimate(c->cmd, c->argc, c->argv),
                        (c->cmd->flags & CMD_SHRINKS) != 0);
 }
 
@@ -261,7 +262,7 @@ static void call_init(struct call *c, struct broker *b, struct session *s, struc
         .now_ms = b->now_ms,
     };
     call_aim_reply(c);
-    c->reply_start = c->reply->out->len;
+    c->reply_start = c->own_start = c->reply->out->len;
 }
 
 static void reply_begin(struct reply_place *p, struct session *s)

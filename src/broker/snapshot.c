@@ -168,9 +168,21 @@ static void put_large(struct broker *b, struct snapshots *s)
     mem_free(l);
 }
 
+/* Where the walk stands in a value of which parts are taken. */
+static uint64_t cursor_of(const struct snapshots *s, int origin, const struct key *k)
+{
+    if (k->mark != (uint16_t)(s->mark + 1)) return 0;
+    for (const struct large *l = s->large; l != NULL; l = l->next)
+        if (l->origin == origin && l->type == k->type &&
+            bytes_eq((struct bytes){l->name, l->len}, key_name(k)))
+            return l->cursor;
+    return 0;
+}
+
+/* Goes on where the walk stands: the blocks of a stream must not be in a snapshot twice. */
 static void put_whole(struct snapshots *s, int origin, struct key *k)
 {
-    uint64_t cursor = 0;
+    uint64_t cursor = cursor_of(s, origin, k);
     while (!snapshot_put_value(s->writer, origin, k, &cursor)) {
     }
     put_expiry(s, origin, k);

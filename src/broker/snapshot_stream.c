@@ -224,6 +224,7 @@ int replay_stream_meta(struct keyspace *ks, struct record *r)
     retention.bytes = record_varint(r);
     retention.acknowledged = record_varint(r) != 0;
     if (r->bad || s == NULL || next_ordinal < s->next_ordinal) return -EBADMSG;
+    if (stream_id_cmp(last_id, s->last_id) < 0) return -EBADMSG; /* that of the last block */
     s->last_id = last_id;
     s->max_deleted_id = max_deleted_id;
     s->entries_added = entries_added;

@@ -181,7 +181,7 @@ bool stream_reply_entries(struct call *c, struct stream *s, struct stream_id fro
     resp_array(c->reply, n);
     stream_iter_init(&it, s, from, to, reverse);
     int64_t r = reverse ? reply_reverse(c, &it, n) : reply_forward(c, &it, n);
-    if (r < 0) c->reply->out->len = c->reply_start;
+    if (r < 0) c->reply->out->len = c->own_start;
     return stream_is_there(c, r);
 }
 

@@ -121,6 +121,23 @@ void stream_append(struct stream *s, struct stream_id id, const struct bytes *fi
     store_grown(s->store, s, tail, size);
 }
 
+bool stream_can_append(const struct stream *s, struct stream_id id)
+{
+    if (stream_id_cmp(id, s->last_id) <= 0) return false;
+    return s->count == 0 || stream_id_cmp(id, block_at(s, s->count - 1)->last) > 0;
+}
+
+void stream_set_last_id(struct stream *s, struct stream_id id)
+{
+    struct stream_block *tail = s->count > 0 ? block_at(s, s->count - 1) : NULL;
+    if (tail != NULL && stream_id_cmp(tail->last, id) > 0) {
+        /* All that is behind `id` is deleted, but lies there: what comes now begins a new block. */
+        if (!tail->closed) store_close(s->store, s, tail);
+        tail->last = id;
+    }
+    s->last_id = id;
+}
+
 /* ---- Taking away ---- */
 
 int stream_get_block(struct stream *s, size_t i)
@@ -304,7 +321,6 @@ static struct stream_block *copy_open(const struct stream *s, const struct strea
     memcpy(copy->data->wire, d->wire, d->wire_len);
     memcpy(copy->data->offsets, d->offsets, d->count * sizeof(uint32_t));
     if (deleted != NULL) copy->deleted = mem_dup(deleted, stream_block_deleted_bytes(b));
-    s->store->open_bytes += b->wire_len;
     return copy;
 }
 
@@ -317,6 +333,8 @@ static void copy_stream(struct key *to, const struct key *from)
         struct stream_block *b = block_at(s, i);
         stream_push_block(t, b->closed ? store_share(s->store, b) : copy_open(s, b));
     }
+    struct stream_block *tail = t->count > 0 ? block_at(t, t->count - 1) : NULL;
+    if (tail != NULL && !tail->closed) store_grown(t->store, t, tail, tail->wire_len);
     t->length = s->length;
     t->wire_bytes = s->wire_bytes;
     t->last_id = s->last_id;

@@ -66,6 +66,10 @@ int stream_last(struct stream *s, struct stream_id *ret);
 /* Adds an entry behind all others: id > last_id. `fields`: field, value, field ...; `n` of them, an
  * even number. */
 void stream_append(struct stream *s, struct stream_id id, const struct bytes *fields, size_t n);
+/* May an entry with this id be added? Whoever has the id from disk asks. Never reads. */
+bool stream_can_append(const struct stream *s, struct stream_id id);
+/* The next entry comes behind `id`; none that is there may be. */
+void stream_set_last_id(struct stream *s, struct stream_id id);
 
 /* Is the entry there? 1, 0 or negative. */
 int stream_exists(struct stream *s, struct stream_id id);

@@ -33,8 +33,9 @@ struct stream_block_data {
 struct seal;
 
 struct stream_block {
-    struct stream_id first, last; /* of all that was ever in it; count > 0 */
-    uint64_t ordinal;             /* of entry 0 */
+    struct stream_id first,
+        last;         /* of all that was ever in it, see stream_set_last_id(); count > 0 */
+    uint64_t ordinal; /* of entry 0 */
     uint32_t count;
     uint32_t start; /* entries before it are trimmed */
     uint32_t live;  /* neither trimmed nor deleted */

@@ -36,7 +36,12 @@ void stream_store_fini(struct stream_store *store)
 
 bool stream_store_is_full(const struct stream_store *store)
 {
-    return store->sealing_bytes > store->memory_max;
+    return store->sealing_bytes > store->memory_max && chunks_write_error(store->chunks) == 0;
+}
+
+int stream_store_refusal(const struct stream_store *store)
+{
+    return store->sealing_bytes > store->memory_max / 2 ? chunks_write_error(store->chunks) : 0;
 }
 
 const char *stream_store_error(const struct stream_store *store)
@@ -144,14 +149,20 @@ static void start_seal(struct stream_store *store, struct stream_block *b)
     chunks_start(store->chunks, &seal->job);
 }
 
-void store_close(struct stream_store *store, struct stream *s, struct stream_block *tail)
+/* With `lock` held. */
+static void close_tail(struct stream_store *store, struct stream *s, struct stream_block *tail)
 {
     must(!tail->closed && tail->count > 0);
     tail->closed = true;
     if (store->chunks == NULL) return;
-    pthread_mutex_lock(&store->lock);
     unlink_unsealed(store, s);
     start_seal(store, tail);
+}
+
+void store_close(struct stream_store *store, struct stream *s, struct stream_block *tail)
+{
+    pthread_mutex_lock(&store->lock);
+    close_tail(store, s, tail);
     pthread_mutex_unlock(&store->lock);
 }
 
@@ -230,6 +241,8 @@ static void finish_load(struct stream_store *store, struct load *load)
     int r = load->job.result;
     store->loads++;
     if (b != NULL) b->load = NULL;
+    /* Moved meanwhile, and where it was may be gone: it is asked for again. */
+    if (b != NULL && r < 0 && b->ref.file != load->job.ref.file) b = NULL;
     if (b == NULL || b->data != NULL || r < 0) {
         mem_free(load->job.into);
     } else {
@@ -258,10 +271,12 @@ static int read_now(struct stream_store *store, struct stream_block *b)
 
 static void touch(struct stream_store *store, struct stream_block *b)
 {
-    if (!b->cached || store->newest == b) return;
+    if (!b->cached) return;
     pthread_mutex_lock(&store->lock);
-    unlink_cached(store, b);
-    link_newest(store, b);
+    if (store->newest != b) {
+        unlink_cached(store, b);
+        link_newest(store, b);
+    }
     pthread_mutex_unlock(&store->lock);
 }
 
@@ -378,19 +393,16 @@ static void take_finished(struct stream_store *store)
     while ((job = chunks_done(store->chunks)) != NULL) finish(store, job);
 }
 
-static struct stream *longest_unsealed(struct stream_store *store)
-{
-    pthread_mutex_lock(&store->lock);
-    struct stream *s = store->first_unsealed;
-    pthread_mutex_unlock(&store->lock);
-    return s;
-}
-
+/* Under the lock from the first look to the last: a stream that is being freed by another thread
+ * takes itself off the list before anything of it goes. */
 static void seal_some(struct stream_store *store)
 {
     struct stream *s;
-    while (store->open_bytes > store->memory_max / 2 && (s = longest_unsealed(store)) != NULL)
-        store_close(store, s, s->blocks[s->first + s->count - 1]);
+    if (store->open_bytes <= store->memory_max / 2) return;
+    pthread_mutex_lock(&store->lock);
+    while (store->open_bytes > store->memory_max / 2 && (s = store->first_unsealed) != NULL)
+        close_tail(store, s, s->blocks[s->first + s->count - 1]);
+    pthread_mutex_unlock(&store->lock);
 }
 
 static void evict_some(struct stream_store *store)
@@ -402,15 +414,20 @@ static void evict_some(struct stream_store *store)
     pthread_mutex_unlock(&store->lock);
 }
 
+void stream_store_end(struct stream_store *store)
+{
+    if (store->chunks != NULL) take_finished(store);
+}
+
 void stream_store_turn(struct stream_store *store)
 {
     static const struct timespec pause = {.tv_nsec = 500000};
     if (store->chunks == NULL) return;
-    take_finished(store);
     seal_some(store);
-    evict_some(store);
+    evict_some(store); /* before: who waits for what comes now has to see it */
+    take_finished(store);
     /* While a start replays, nobody else holds the writer of entries back. */
-    while (store->wait && stream_store_is_full(store) && chunks_write_error(store->chunks) == 0) {
+    while (store->wait && stream_store_is_full(store)) {
         nanosleep(&pause, NULL);
         take_finished(store);
     }

@@ -17,7 +17,7 @@
 
 #include "log/chunks.h"
 
-struct block; /* keys/stream_block.h */
+struct stream_block; /* keys/stream_block.h */
 struct stream;
 
 #define STREAM_MEMORY_DEFAULT (UINT64_C(64) << 20)
@@ -42,8 +42,12 @@ void stream_store_fini(struct stream_store *store);
 /* Once per turn of the loop, when nobody holds pointers into entries: takes what the threads have
  * finished, seals and evicts. */
 void stream_store_turn(struct stream_store *store);
-/* More waits to be written than should: stop reading from writers. */
+/* More waits to be written than should, and is being written: stop reading from writers. */
 bool stream_store_is_full(const struct stream_store *store);
+/* So much waits that no entry should be added: the error it cannot be written for; else 0. */
+int stream_store_refusal(const struct stream_store *store);
+/* Once the threads of `chunks` have been stopped: takes back what they had. */
+void stream_store_end(struct stream_store *store);
 /* Why the last read from disk failed, in a sentence. */
 const char *stream_store_error(const struct stream_store *store);
 

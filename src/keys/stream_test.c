@@ -105,7 +105,7 @@ static void teardown(struct bench *b)
 {
     if (b->chunks != NULL) {
         chunks_stop(b->chunks);
-        stream_store_turn(b->store);
+        stream_store_end(b->store);
     }
     keyspace_free(b->ks);
     chunks_free(b->chunks);

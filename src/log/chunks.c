@@ -299,7 +299,8 @@ void chunks_drop_before(struct chunks *c, uint64_t position)
     pthread_mutex_lock(&c->lock);
     for (size_t i = 0; i < c->count;) {
         const struct chunk_file *f = c->file[i];
-        bool gone = f->live == 0 && f->dead_from != NOT_DEAD && f->dead_from <= position;
+        bool gone =
+            f->live == 0 && f->users == 0 && f->dead_from != NOT_DEAD && f->dead_from <= position;
         if (gone) remove_file(c, i);
         else i++;
     }
@@ -308,7 +309,7 @@ void chunks_drop_before(struct chunks *c, uint64_t position)
 
 static bool is_sparse(const struct chunk_file *f)
 {
-    return f->full && f->live > 0 && f->live < f->size / 2;
+    return f->full && !f->stuck && f->live > 0 && f->live < f->size / 2;
 }
 
 bool chunks_is_sparse(const struct chunks *c, uint64_t file)
@@ -343,34 +344,42 @@ void chunks_stats(const struct chunks *c, struct chunks_stats *ret)
 
 /* The next file that needs a sync. It counts as clean from now on: what is written meanwhile makes
  * it dirty again. */
-static bool take_dirty(struct chunks *c, int *ret_fd)
+static struct chunk_file *take_dirty(struct chunks *c)
 {
     for (size_t i = 0; i < c->count; i++) {
         struct chunk_file *f = c->file[i];
         if (!f->dirty) continue;
         f->dirty = false;
-        *ret_fd = f->fd;
-        return true;
+        return f;
     }
-    return false;
+    return NULL;
 }
 
-/* A file that is dirty has references or is the one written to, so it is not removed meanwhile, but
- * for one whose chunks all died since: nobody needs those. */
-int chunks_sync(struct chunks *c)
+/* With `lock` held, which it lets go of meanwhile. */
+static void sync_dirty(struct chunks *c)
 {
-    int fd = -1;
-    pthread_mutex_lock(&c->sync_lock);
-    pthread_mutex_lock(&c->lock);
-    while (c->sync_error == 0 && take_dirty(c, &fd)) {
+    struct chunk_file *f;
+    while (c->sync_error == 0 && (f = take_dirty(c)) != NULL) {
+        f->users++;
         pthread_mutex_unlock(&c->lock);
-        int r = c->files->fdatasync(c->files->ctx, fd);
+        int r = c->files->fdatasync(c->files->ctx, f->fd);
         pthread_mutex_lock(&c->lock);
+        f->users--;
         if (r < 0) c->sync_error = r;
     }
+}
+
+int chunks_sync(struct chunks *c)
+{
+    pthread_mutex_lock(&c->sync_lock);
+    pthread_mutex_lock(&c->lock);
+    sync_dirty(c);
     int r = c->sync_error;
     pthread_mutex_unlock(&c->lock);
     if (r == 0) r = c->files->sync_dir(c->files->ctx, c->dir);
+    pthread_mutex_lock(&c->lock);
+    if (r < 0) c->sync_error = r;
+    pthread_mutex_unlock(&c->lock);
     pthread_mutex_unlock(&c->sync_lock);
     return r;
 }

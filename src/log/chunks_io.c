@@ -107,9 +107,13 @@ int chunks_read(struct chunks *c, const struct chunk_ref *ref, char *into, bool 
     pthread_mutex_lock(&c->lock);
     struct chunk_file *f = chunks_find(c, ref->file);
     int fd = f != NULL ? chunks_open_file(c, f) : -ENOENT;
+    if (fd >= 0) f->users++;
     pthread_mutex_unlock(&c->lock);
     if (fd < 0) return fd;
     ssize_t r = read_fully(c, fd, into, ref->length, ref->offset + CHUNK_HEADER, wait);
+    pthread_mutex_lock(&c->lock);
+    f->users--;
+    pthread_mutex_unlock(&c->lock);
     if (r < 0) return (int)r;
     return crc32c(0, into, ref->length) == ref->crc ? 0 : -EBADMSG;
 }
@@ -245,8 +249,14 @@ static void gather(struct chunks *c, struct batch *b, const struct chunk_file *f
         job->result = job->kind == CHUNK_MOVE && job->into == NULL ? fetch(c, job) : 0;
         if (job->result == 0) add_chunk(b, job, f);
         pthread_mutex_lock(&c->lock);
-        if (job->result == 0) chunk_queue_push(&taken, job);
-        else finish(c, job);
+        if (job->result == 0) {
+            chunk_queue_push(&taken, job);
+            continue;
+        }
+        /* Its owner may be gone, and the file with it. */
+        struct chunk_file *from = chunks_find(c, job->ref.file);
+        if (from != NULL) from->stuck = true;
+        finish(c, job);
     }
     b->first = taken.first;
     b->last = taken.last;

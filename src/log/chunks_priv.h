@@ -22,6 +22,8 @@ struct chunk_file {
     int fd;             /* -1: not open */
     bool dirty;         /* written to since it was synced */
     bool full;          /* not written to any more */
+    bool stuck;         /* a chunk of it cannot be moved away: it stays as it is */
+    unsigned users;     /* threads that read or sync it: its descriptor stays */
 };
 
 struct chunk_queue {
