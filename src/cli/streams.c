@@ -10,13 +10,16 @@ enum { WINDOW = 64 }; /* streams asked about at once */
 
 struct streams {
     struct tool tool;
-    struct table table;
+    struct table table; /* made with the first row */
+    bool retains;       /* it has that column: the first stream's facts decide */
     int64_t now_ms;
 };
 
 /* What is known of one stream; -1: not told. */
 struct facts {
     int64_t length, added, groups, memory, disk;
+    int64_t keep_age_ms, keep_bytes; /* retention, as leat tells it; 0: unlimited */
+    bool keep_unacknowledged;
     bool has_first, has_last;
     struct stream_id first, last;
 };
@@ -25,7 +28,9 @@ static const struct argp_option options[] = {TOOL_OPTIONS};
 
 static const char doc[] =
     "Lists streams: how many entries, the first and the last id ever given with their times, how "
-    "many bytes of memory and disk they take where the server tells, how many groups read them."
+    "many bytes of memory and disk they take where the server tells, how many groups read them; on "
+    "leat also what is kept: for how long, how many bytes, or until all groups have acknowledged "
+    "(acked)."
     "\v"
     "Examples:\n"
     "  leat streams\n"
@@ -55,8 +60,38 @@ static void learn(struct facts *f, const struct leat_reply *info, const struct l
     f->has_first = id != NULL && stream_id_parse(tool_text(id), 0, &f->first);
     f->memory = inspect_int(info, "bytes-in-memory");
     f->disk = inspect_int(info, "bytes-on-disk");
+    f->keep_age_ms = inspect_int(info, "retention-age-ms");
+    f->keep_bytes = inspect_int(info, "retention-bytes");
+    f->keep_unacknowledged = inspect_int(info, "retention-acknowledged") > 0;
     if (f->memory < 0 && leat_reply_type(usage) == LEAT_INTEGER)
         f->memory = leat_reply_integer(usage);
+}
+
+/* What leat keeps of a stream: `7d00h,1.0GB,acked`, the last for until all groups have
+ * acknowledged. */
+static void put_retention(struct table *table, const struct facts *f)
+{
+    struct buf *cell = table_begin(table);
+    if (f->keep_age_ms > 0) when_put_span(cell, f->keep_age_ms);
+    if (f->keep_bytes > 0) {
+        if (f->keep_age_ms > 0) buf_putc(cell, ',');
+        text_put_size(cell, f->keep_bytes);
+    }
+    if (f->keep_unacknowledged)
+        buf_printf(cell, "%sacked", f->keep_age_ms > 0 || f->keep_bytes > 0 ? "," : "");
+    table_end(table);
+}
+
+/* Only leat tells a retention: elsewhere that column is left out. */
+static void make_table(struct streams *s, const struct facts *f)
+{
+    static const struct column columns[] = {
+        {"STREAM", false}, {"LENGTH", true},     {"FIRST", false}, {"FIRST-TIME", false},
+        {"LAST", false},   {"LAST-TIME", false}, {"MEMORY", true}, {"DISK", true},
+        {"GROUPS", true},  {"RETENTION", false}};
+    size_t all = sizeof columns / sizeof *columns;
+    s->retains = f->keep_age_ms >= 0;
+    table_init(&s->table, columns, s->retains ? all : all - 1);
 }
 
 static void put_size(struct streams *s, int64_t bytes)
@@ -71,6 +106,7 @@ static void put_size(struct streams *s, int64_t bytes)
 
 static void put_row(struct streams *s, struct bytes name, const struct facts *f)
 {
+    if (s->table.width == 0) make_table(s, f);
     table_word(&s->table, name);
     inspect_put_int(&s->table, f->length);
     inspect_put_id(&s->table, f->has_first, f->first);
@@ -80,6 +116,7 @@ static void put_row(struct streams *s, struct bytes name, const struct facts *f)
     put_size(s, f->memory);
     put_size(s, f->disk);
     inspect_put_int(&s->table, f->groups);
+    if (s->retains) put_retention(&s->table, f);
 }
 
 static void put_json(struct streams *s, struct bytes name, const struct facts *f)
@@ -99,6 +136,12 @@ static void put_json(struct streams *s, struct bytes name, const struct facts *f
     entry_put_json_int(&j, "memory_bytes", f->memory);
     entry_put_json_int(&j, "disk_bytes", f->disk);
     entry_put_json_int(&j, "groups", f->groups);
+    if (f->keep_age_ms >= 0) {
+        entry_put_json_int(&j, "retention_age_ms", f->keep_age_ms);
+        entry_put_json_int(&j, "retention_bytes", f->keep_bytes);
+        json_out_key(&j, "retention_acknowledged");
+        json_out_bool(&j, f->keep_unacknowledged);
+    }
     json_out_object_end(&j);
     buf_putc(&s->tool.out, '\n');
 }
@@ -145,18 +188,13 @@ static bool list(struct streams *s, const struct stream_names *all)
 int cmd_streams(int argc, char **argv)
 {
     static const struct argp argp = {options, parse, "[PATTERN]", doc, 0, 0, 0};
-    static const struct column columns[] = {
-        {"STREAM", false},     {"LENGTH", true}, {"FIRST", false},
-        {"FIRST-TIME", false}, {"LAST", false},  {"LAST-TIME", false},
-        {"MEMORY", true},      {"DISK", true},   {"GROUPS", true}};
     struct streams s = {0};
     struct stream_names all = {0};
     tool_parse(&argp, argc, argv, &s);
-    table_init(&s.table, columns, sizeof columns / sizeof *columns);
     s.now_ms = when_now_ms();
     const char *pattern = s.tool.arg_count > 0 ? s.tool.args[0] : NULL;
     if (tool_connect(&s.tool) && stream_names_scan(&s.tool, pattern, &all) && list(&s, &all)) {
-        if (all.count > 0 && !s.tool.json) tool_put_table(&s.tool, &s.table);
+        if (s.table.width > 0) tool_put_table(&s.tool, &s.table);
         if (all.count == 0 && pattern)
             tool_fail(&s.tool, TOOL_REFUSED, "no stream's name matches %s", pattern);
         else if (all.count == 0)
