@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "broker/internal.h"
+#include "broker/retention.h"
 
 static int open_journal(struct broker *b, char **ret_error)
 {
@@ -80,6 +81,7 @@ struct broker *broker_new(const struct broker_options *options, char **ret_error
     b->streams->memory_max = (uint64_t)b->settings.stream_memory;
     b->streams->wait = true; /* until all is loaded */
     b->snapshots = snapshots_new();
+    b->retention = retention_new();
     b->hub = hub_new();
     b->blocked = blocked_new();
     b->positions = mem_calloc(POSITION_SLOTS * sizeof *b->positions);
@@ -103,6 +105,7 @@ void broker_free(struct broker *b)
     if (b == NULL) return;
     must(b->session_count == 0);
     snapshots_free(b->snapshots); /* looks at the journal */
+    retention_free(b->retention);
     if (b->chunks != NULL) { /* it wakes the loop through the journal */
         chunks_stop(b->chunks);
         stream_store_end(b->streams);
@@ -193,7 +196,9 @@ void broker_spread(struct broker *b)
 void broker_background(struct broker *b, bool idle)
 {
     hub_turn_end(b->hub);
-    if (!b->loading) snapshots_step(b, idle);
+    if (b->loading) return;
+    retention_step(b);
+    snapshots_step(b, idle);
 }
 
 int64_t broker_next_due_ms(const struct broker *b)

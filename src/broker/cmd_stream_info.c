@@ -1,5 +1,6 @@
 /* XINFO: what is known of a stream and its groups. */
 #include "broker/group_reply.h"
+#include "broker/retention.h"
 #include "broker/stream_args.h"
 
 static void field_int(struct call *c, const char *name, uint64_t n)
@@ -43,15 +44,21 @@ static void reply_figures(struct call *c, const struct stream *s, struct stream_
     field_id(c, "recorded-first-entry-id", first);
 }
 
-static void reply_retention(struct call *c, const struct stream *s)
+/* leat's own: where the bytes are, and which retention holds. */
+static void reply_own(struct call *c, const struct stream *s)
 {
+    static const char *const sources[] = {"none", "stream", "pattern"};
+    struct stream_retention keep;
+    enum retention_source source = retention_of(c->broker, c->argv[2], s, &keep);
     uint64_t memory, disk;
     stream_bytes(s, &memory, &disk);
     field_int(c, "bytes-in-memory", memory);
     field_int(c, "bytes-on-disk", disk);
-    field_int(c, "retention-age-ms", (uint64_t)s->retention.age_ms);
-    field_int(c, "retention-bytes", s->retention.bytes);
-    field_int(c, "retention-acknowledged", s->retention.acknowledged);
+    resp_bulk_str(c->reply, "retention");
+    resp_bulk_str(c->reply, sources[source]);
+    field_int(c, "retention-age-ms", (uint64_t)keep.age_ms);
+    field_int(c, "retention-bytes", keep.bytes);
+    field_int(c, "retention-until-acked", keep.acknowledged);
 }
 
 static void stream_summary(struct call *c, struct stream *s)
@@ -59,12 +66,12 @@ static void stream_summary(struct call *c, struct stream *s)
     struct stream_entry first = {0}, last = {0};
     int a = find_end(s, stream_first, &first), b = find_end(s, stream_last, &last);
     if (!stream_is_there(c, a) || !stream_is_there(c, b)) return;
-    resp_map(c->reply, 15);
+    resp_map(c->reply, 16);
     reply_figures(c, s, first.id);
     field_int(c, "groups", groups_count(s->groups));
     field_entry(c, "first-entry", &first);
     field_entry(c, "last-entry", &last);
-    reply_retention(c, s);
+    reply_own(c, s);
 }
 
 static void stream_full(struct call *c, struct stream *s, uint64_t max)
@@ -73,13 +80,13 @@ static void stream_full(struct call *c, struct stream *s, uint64_t max)
     int there = stream_first(s, &first);
     int64_t n = stream_prepare_reply(s, STREAM_ID_MIN, STREAM_ID_MAX, false, max);
     if (!stream_is_there(c, there) || !stream_is_there(c, n) || !group_reply_prepare(c, s)) return;
-    resp_map(c->reply, 14);
+    resp_map(c->reply, 15);
     reply_figures(c, s, first);
     resp_bulk_str(c->reply, "entries");
     if (!stream_reply_entries(c, s, STREAM_ID_MIN, STREAM_ID_MAX, false, (uint64_t)n)) return;
     resp_bulk_str(c->reply, "groups");
     group_reply_full(c, s, max);
-    reply_retention(c, s);
+    reply_own(c, s);
 }
 
 static bool find_stream(struct call *c, struct key **ret)

@@ -40,6 +40,7 @@ struct broker {
     bool loading;
     struct load load;
     struct snapshots *snapshots;
+    struct retention *retention;
 
     bool needs_password; /* somebody but the machine's own users can connect */
 

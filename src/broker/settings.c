@@ -11,10 +11,11 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "broker/notify.h"
+#include "broker/retention.h"
 #include "keys/str.h"
 #include "resp/request.h"
 
-enum kind { INTEGER, MEMORY, TEXT, CHOICE, NOTIFY, OUTPUT_LIMITS };
+enum kind { INTEGER, MEMORY, TEXT, RETENTION, CHOICE, NOTIFY, OUTPUT_LIMITS };
 
 struct choice {
     const char *name;
@@ -121,6 +122,9 @@ static const struct row rows[] = {
     {{"stream-memory", NULL,
       "bytes of stream entries kept in memory, of all streams together; the rest is on disk", 0},
      MEMORY, AT(stream_memory), MB, INT64_MAX, "64mb", NULL},
+    {{"stream-retention", NULL,
+      "what is kept of streams, by pattern: events:* age=7d bytes=1gb logs:* until-acked",
+      SETTING_CLI}, RETENTION, AT(stream_retention), 0, 0, "", NULL},
     {{"maxmemory-policy", NULL, "only noeviction: nothing is ever evicted", SETTING_FIXED}, TEXT,
      AT(maxmemory_policy), 0, 0, "noeviction", NULL},
     {{"save", NULL, "snapshots by rule; the journal makes them unnecessary", SETTING_FIXED}, TEXT,
@@ -135,6 +139,11 @@ enum { ROWS = sizeof rows / sizeof *rows };
 static const struct row *row_of(const struct setting *setting)
 {
     return (const struct row *)setting; /* its first member */
+}
+
+static bool is_text(const struct row *row)
+{
+    return row->kind == TEXT || row->kind == RETENTION;
 }
 
 static void *place(const struct settings *s, const struct row *row)
@@ -174,7 +183,7 @@ void settings_init(struct settings *s)
 void settings_fini(struct settings *s)
 {
     for (size_t i = 0; i < ROWS; i++)
-        if (rows[i].kind == TEXT) mem_free(*(char **)place(s, &rows[i]));
+        if (is_text(&rows[i])) mem_free(*(char **)place(s, &rows[i]));
     *s = (struct settings){0};
 }
 
@@ -182,7 +191,7 @@ void settings_copy(struct settings *to, const struct settings *from)
 {
     *to = *from;
     for (size_t i = 0; i < ROWS; i++) {
-        if (rows[i].kind != TEXT) continue;
+        if (!is_text(&rows[i])) continue;
         char **text = place(to, &rows[i]);
         *text = mem_strdup(*text);
     }
@@ -190,7 +199,7 @@ void settings_copy(struct settings *to, const struct settings *from)
 
 /* ---- One value ---- */
 
-static bool parse_memory(struct bytes value, int64_t *ret)
+bool settings_parse_memory(struct bytes value, int64_t *ret)
 {
     static const struct {
         const char *unit;
@@ -216,7 +225,7 @@ static bool parse_memory(struct bytes value, int64_t *ret)
 static int set_number(int64_t *to, const struct row *row, struct bytes value, struct buf *error)
 {
     int64_t n;
-    bool ok = row->kind == MEMORY ? parse_memory(value, &n) : num_parse_i64(value, &n);
+    bool ok = row->kind == MEMORY ? settings_parse_memory(value, &n) : num_parse_i64(value, &n);
     if (!ok) {
         buf_printf(error, row->kind == MEMORY ? "argument must be a memory value"
                                               : "argument couldn't be parsed into an integer");
@@ -259,6 +268,14 @@ static int set_text(char **to, const struct row *row, struct bytes value, struct
     return 0;
 }
 
+static int set_retention(char **to, const struct row *row, struct bytes value, struct buf *error)
+{
+    struct retention_rules rules;
+    bool good = retention_rules_parse(value, &rules, error);
+    retention_rules_fini(&rules);
+    return good ? set_text(to, row, value, error) : -1;
+}
+
 static int class_of(struct bytes name)
 {
     static const char *const names[] = {"normal", "slave", "pubsub"};
@@ -274,7 +291,7 @@ static const char *read_limits(const struct bytes *words, ssize_t n, struct outp
         int class = class_of(words[i]);
         struct output_limit limit;
         if (class < 0) return "Invalid client class specified in buffer limit configuration.";
-        if (!parse_memory(words[i + 1], &limit.hard) || !parse_memory(words[i + 2], &limit.soft) ||
+        if (!settings_parse_memory(words[i + 1], &limit.hard) || !settings_parse_memory(words[i + 2], &limit.soft) ||
             !num_parse_i64(words[i + 3], &limit.soft_s) || limit.soft_s < 0)
             return "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
         ret[class] = limit;
@@ -309,6 +326,8 @@ int settings_set(struct settings *s, const struct setting *setting, struct bytes
         return set_choice(to, row, value, error);
     case TEXT:
         return set_text(to, row, value, error);
+    case RETENTION:
+        return set_retention(to, row, value, error);
     case NOTIFY:
         if (notify_parse(value, to)) return 0;
         buf_printf(error, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
@@ -330,6 +349,7 @@ void settings_get(const struct settings *s, const struct setting *setting, struc
         buf_printf(out, "%lld", (long long)*(const int64_t *)at);
         break;
     case TEXT:
+    case RETENTION:
         buf_printf(out, "%s", *(char *const *)at);
         break;
     case CHOICE:

@@ -37,6 +37,7 @@ struct settings {
     } output_limits[3]; /* normal, replica, pubsub */
     int64_t segment_bytes;
     int64_t snapshot_growth_percent, snapshot_min_bytes, stream_memory;
+    char *stream_retention; /* see retention.h */
     char *maxmemory_policy; /* only noeviction */
     char *save;             /* "": for clients that ask */
     char *appendonly;       /* "yes": the journal is always on */
@@ -67,6 +68,8 @@ const struct setting *settings_find(struct bytes name);
 /* -1 with the reason ("argument must be between 0 and 65535 inclusive") in `error`. */
 int settings_set(struct settings *s, const struct setting *setting, struct bytes value,
                  struct buf *error);
+/* "64mb", "1gb", "1000". */
+bool settings_parse_memory(struct bytes value, int64_t *ret);
 /* The value as CONFIG GET shows it, appended to `out`. */
 void settings_get(const struct settings *s, const struct setting *setting, struct buf *out);
 

@@ -267,6 +267,22 @@ int stream_trim_plan(struct stream *s, const struct stream_trim *t, struct strea
     return cut_after(s, gone, t->approximately, ret_keep_from, ret_gone);
 }
 
+uint64_t stream_count_over_bytes(const struct stream *s, uint64_t bytes)
+{
+    uint64_t over = s->wire_bytes > bytes ? s->wire_bytes - bytes : 0, n = 0;
+    for (size_t i = 0; i < s->count && over > 0; i++) {
+        const struct stream_block *b = block_at(s, i);
+        if (b->live == 0) continue;
+        if (over < b->live_bytes) { /* rounded up: what is left fits */
+            uint64_t average = b->live_bytes / b->live;
+            return n + (over + average - 1) / average;
+        }
+        over -= b->live_bytes;
+        n += b->live;
+    }
+    return n;
+}
+
 int64_t stream_trim_to(struct stream *s, struct stream_id keep_from)
 {
     uint64_t before = s->length;

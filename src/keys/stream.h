@@ -89,6 +89,9 @@ struct stream_trim {
  * when none. 0, or negative. Changes nothing. */
 int stream_trim_plan(struct stream *s, const struct stream_trim *t, struct stream_id *ret_keep_from,
                      uint64_t *ret_gone);
+/* How many of the oldest entries make the stream larger than so many bytes. Never reads: inside a
+ * block all are taken for equally long. */
+uint64_t stream_count_over_bytes(const struct stream *s, uint64_t bytes);
 /* Removes all entries with smaller ids; how many there were, or negative. */
 int64_t stream_trim_to(struct stream *s, struct stream_id keep_from);
 

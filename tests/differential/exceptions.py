@@ -182,6 +182,11 @@ def _hello_noauth(name, args, redis, leat):
             and redis[1].replace(b"HELLO AUTH", b"HELLO <proto> AUTH") == leat[1])
 
 
+# What XINFO STREAM says beside Redis 7.0's fields, at its end.
+XINFO_OWN = {b"bytes-in-memory", b"bytes-on-disk", b"retention", b"retention-age-ms", b"retention-bytes",
+             b"retention-until-acked"}
+
+
 def _xinfo_stream(name, args, redis, leat):
     """All of Redis's fields, with its values but for those of its radix tree; leat's own behind them."""
     if name != b"XINFO" or _sub(args) != b"STREAM" or redis[0] != leat[0] or len(leat[1]) <= len(redis[1]):
@@ -189,8 +194,7 @@ def _xinfo_stream(name, args, redis, leat):
     def pairs(reply):
         return list(zip(reply[1][::2], reply[1][1::2]))
     theirs, ours = pairs(redis), pairs(leat)
-    own = {b"bytes-in-memory", b"bytes-on-disk", b"retention-age-ms", b"retention-bytes", b"retention-acknowledged"}
-    return ({k[1] for k, _ in ours[len(theirs):]} <= own and all(
+    return ({k[1] for k, _ in ours[len(theirs):]} <= XINFO_OWN and all(
         m == n or (k == m_key and k[1].startswith(b"radix-tree-"))
         for (k, m), (m_key, n) in zip(theirs, ours)))
 
@@ -203,8 +207,7 @@ def _without(reply, added):
 
 CLOCK_MS = 400
 LAG = (b"entries-read", b"lag")
-ADDED = {b"inactive", b"active-time", b"bytes-in-memory", b"bytes-on-disk", b"retention-age-ms", b"retention-bytes",
-         b"retention-acknowledged"}
+ADDED = {b"inactive", b"active-time"} | XINFO_OWN
 
 
 def _is_count(reply):
