@@ -228,7 +228,7 @@ def _same_told(redis, leat):
     return len(theirs) == len(ours) and all(a == b for (a, _), (b, _) in zip(theirs, ours)) and all(
         _is_count(n) if k in LAG else k.startswith(b"radix-tree-") or _same_told(m, n)
         or (k == b"idle" and abs(int(m[1]) - int(n[1])) <= CLOCK_MS)
-        for (k, m), (_, n) in zip(theirs, ours)) and all(v[0] == b":" for _, v in added)
+        for (k, m), (_, n) in zip(theirs, ours)) and all(v[0] == (b"$" if k == b"retention" else b":") for k, v in added)
 
 
 def _xinfo_groups(name, args, redis, leat):
