@@ -1,5 +1,4 @@
 /* Audiences: sets of topics and who has exactly that set. See hub_priv.h. */
-#include "base/hash.h"
 #include "base/must.h"
 #include "hub/hub_priv.h"
 
@@ -54,7 +53,7 @@ static void remove_entry(struct hub *h, struct seat *seat)
             t->entries = mem_realloc(t->entries, (t->cap /= 2) * sizeof *t->entries);
         return;
     }
-    map_delete(&h->topics[t->kind], topic_text(t));
+    hub_drop_topic(h, t);
 }
 
 static void add_seat(struct audience *a, struct topic *t)
@@ -186,26 +185,13 @@ static struct audience *own_audience(struct hub *h, struct subscriber *s)
     return own;
 }
 
-static struct topic *get_topic(struct hub *h, enum topic_kind kind, struct bytes text)
-{
-    struct topic *t = hub_find_topic(h, kind, text);
-    if (t != NULL) return t;
-    t = mem_calloc(sizeof *t + text.len);
-    t->kind = kind;
-    t->len = text.len;
-    t->hash = (hash_bytes(text) + kind) * 0x9e3779b97f4a7c15u;
-    if (text.len > 0) memcpy(t->text, text.data, text.len);
-    map_insert(&h->topics[kind], t);
-    return t;
-}
-
 bool hub_subscribe(struct hub *h, struct subscriber *s, enum topic_kind kind, struct bytes text)
 {
     if (s->audience != NULL && find_seat(s->audience, hub_find_topic(h, kind, text)) != NULL)
         return false;
     struct audience *a = own_audience(h, s);
     uint32_t room = a->seat_cap;
-    add_seat(a, get_topic(h, kind, text));
+    add_seat(a, hub_get_topic(h, kind, text));
     if (a->seat_cap != room || s->since_ms == NULL)
         s->since_ms = mem_realloc(s->since_ms, a->seat_cap * sizeof *s->since_ms);
     s->since_ms[a->seat_count - 1] = h->now_ms;

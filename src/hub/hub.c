@@ -1,4 +1,5 @@
 /* The hub's beginning and end, what leaves for one subscriber, and questions. */
+#include "base/hash.h"
 #include "base/must.h"
 #include "hub/hub_priv.h"
 
@@ -13,6 +14,7 @@ static void topic_free(void *item)
 {
     struct topic *t = item;
     mem_free(t->entries);
+    mem_free(t->listed);
     mem_free(t);
 }
 
@@ -30,6 +32,7 @@ struct hub *hub_new(void)
     struct hub *h = mem_calloc(sizeof *h);
     for (int kind = 0; kind < TOPIC_KINDS; kind++) map_init(&h->topics[kind], &topic_type);
     map_init(&h->settled, &audience_type);
+    h->patterns = pattern_index_new();
     return h;
 }
 
@@ -40,6 +43,7 @@ void hub_free(struct hub *h)
     must(h->audiences == 0);
     for (int kind = 0; kind < TOPIC_KINDS; kind++) map_clear(&h->topics[kind]);
     map_clear(&h->settled);
+    pattern_index_free(h->patterns);
     shared_unref(h->tape[0]);
     shared_unref(h->tape[1]);
     mem_free(h);
@@ -53,6 +57,39 @@ void hub_set_time(struct hub *h, int64_t now_ms)
 struct topic *hub_find_topic(struct hub *h, enum topic_kind kind, struct bytes text)
 {
     return map_get(&h->topics[kind], text);
+}
+
+static void list_pattern(struct hub *h, struct topic *t)
+{
+    t->listed = mem_calloc(sizeof *t->listed);
+    t->listed->topic = t;
+    t->listed->pattern.text = topic_text(t);
+    pattern_add(h->patterns, &t->listed->pattern);
+}
+
+struct topic *hub_topic_of(struct pattern *const *found, size_t i)
+{
+    return ((const struct listed_pattern *)found[i])->topic;
+}
+
+struct topic *hub_get_topic(struct hub *h, enum topic_kind kind, struct bytes text)
+{
+    struct topic *t = hub_find_topic(h, kind, text);
+    if (t != NULL) return t;
+    t = mem_calloc(sizeof *t + text.len);
+    t->kind = kind;
+    t->len = text.len;
+    t->hash = (hash_bytes(text) + kind) * 0x9e3779b97f4a7c15u;
+    if (text.len > 0) memcpy(t->text, text.data, text.len);
+    map_insert(&h->topics[kind], t);
+    if (kind == TOPIC_PATTERN) list_pattern(h, t);
+    return t;
+}
+
+void hub_drop_topic(struct hub *h, struct topic *t)
+{
+    if (t->listed != NULL) pattern_remove(h->patterns, &t->listed->pattern);
+    map_delete(&h->topics[t->kind], topic_text(t));
 }
 
 /* ---- A subscriber ---- */
@@ -178,12 +215,14 @@ size_t hub_audiences(const struct hub *h)
     return h->audiences;
 }
 
-static struct subscriber_state state_of(const struct topic_entry *e, struct subscriber *s)
+static struct subscriber_state state_of(const struct topic *t, const struct topic_entry *e,
+                                        struct subscriber *s)
 {
     const struct broadcast *f = &e->audience->output;
     struct broadcast_lag lag = broadcast_lag(f, &s->reader);
     return (struct subscriber_state){
         .subscriber = s,
+        .pattern = t->kind == TOPIC_PATTERN ? topic_text(t) : (struct bytes){NULL, 0},
         .since_ms = s->since_ms[e->seat->place],
         .delivered = s->before + f->messages - s->from_message - lag.messages - moved(s),
         .lag_messages = lag.messages + moved(s),
@@ -192,15 +231,23 @@ static struct subscriber_state state_of(const struct topic_entry *e, struct subs
     };
 }
 
-void hub_each_subscriber(struct hub *h, enum topic_kind kind, struct bytes text,
-                         void (*fn)(void *arg, const struct subscriber_state *state), void *arg)
+static void each_of_topic(const struct topic *t,
+                          void (*fn)(void *arg, const struct subscriber_state *state), void *arg)
 {
-    const struct topic *t = hub_find_topic(h, kind, text);
     for (size_t i = 0; t != NULL && i < t->count; i++) {
         const struct topic_entry *e = &t->entries[i];
         for (size_t m = 0; m < e->audience->member_count; m++) {
-            struct subscriber_state state = state_of(e, e->audience->members[m]);
+            struct subscriber_state state = state_of(t, e, e->audience->members[m]);
             fn(arg, &state);
         }
     }
+}
+
+void hub_each_subscriber(struct hub *h, struct bytes channel,
+                         void (*fn)(void *arg, const struct subscriber_state *state), void *arg)
+{
+    struct pattern **found;
+    each_of_topic(hub_find_topic(h, TOPIC_CHANNEL, channel), fn, arg);
+    size_t n = pattern_match(h->patterns, channel, &found);
+    for (size_t i = 0; i < n; i++) each_of_topic(hub_topic_of(found, i), fn, arg);
 }

@@ -85,6 +85,9 @@ int64_t hub_publish_shard(struct hub *h, struct bytes channel, struct bytes mess
 void hub_spread(struct hub *h);
 /* Bytes published since the last hub_spread(). */
 size_t hub_unspread_bytes(const struct hub *h);
+/* What was handed to subscribers, ever: messages, and their bytes as encoded. */
+uint64_t hub_deliveries(const struct hub *h);
+uint64_t hub_delivered_bytes(const struct hub *h);
 /* After what could be written was: audiences of the same set become one. */
 void hub_turn_end(struct hub *h);
 
@@ -100,13 +103,15 @@ size_t hub_audiences(const struct hub *h);
 /* What PUBSUB SUBSCRIBERS tells of one. */
 struct subscriber_state {
     struct subscriber *subscriber;
-    int64_t since_ms;   /* subscribed to this topic */
-    uint64_t delivered; /* messages of all its topics that were handed to its socket */
+    struct bytes pattern; /* by which it hears of the channel; data NULL: by its name */
+    int64_t since_ms;     /* subscribed to this topic */
+    uint64_t delivered;   /* messages of all its topics that were handed to its socket */
     uint64_t lag_messages;
     size_t lag_bytes;
     int64_t lag_since_ms; /* when the oldest of these came; 0: none waits */
 };
-void hub_each_subscriber(struct hub *h, enum topic_kind kind, struct bytes text,
+/* Whom a message on that channel would reach; who would get it twice comes twice. */
+void hub_each_subscriber(struct hub *h, struct bytes channel,
                          void (*fn)(void *arg, const struct subscriber_state *state), void *arg);
 
 #endif

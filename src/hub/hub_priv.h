@@ -19,6 +19,7 @@
 
 #include "base/map.h"
 #include "hub/hub.h"
+#include "hub/patterns.h"
 
 struct topic_entry {
     struct audience *audience;
@@ -29,9 +30,16 @@ struct topic {
     struct topic_entry *entries;
     uint32_t count, cap;
     enum topic_kind kind;
+    struct listed_pattern *listed; /* of a TOPIC_PATTERN */
     uint64_t hash;
     size_t len;
     char text[];
+};
+
+/* A pattern in the index, and whose it is. */
+struct listed_pattern {
+    struct pattern pattern;
+    struct topic *topic;
 };
 
 struct seat {
@@ -59,10 +67,12 @@ struct audience {
 struct hub {
     struct map topics[TOPIC_KINDS];
     struct map settled; /* of audiences, by identity */
+    struct pattern_index *patterns;
     size_t audiences;
     struct audience *active; /* those that something has happened to in this turn */
     struct shared *tape[2];  /* the messages of this turn, per protocol version; NULL: none yet */
     size_t unspread_bytes;
+    uint64_t deliveries, delivered_bytes; /* ever */
     int64_t now_ms;
 };
 
@@ -75,6 +85,11 @@ static inline struct bytes topic_text(const struct topic *t)
 /* What it has not got of its audience's comes into its outbox. */
 void subscriber_move(struct subscriber *s);
 struct topic *hub_find_topic(struct hub *h, enum topic_kind kind, struct bytes text);
+
+struct topic *hub_get_topic(struct hub *h, enum topic_kind kind, struct bytes text);
+void hub_drop_topic(struct hub *h, struct topic *t);
+/* The i-th topic of what pattern_match() found. */
+struct topic *hub_topic_of(struct pattern *const *found, size_t i);
 
 /* audience.c */
 void audience_free(struct audience *a);

@@ -57,7 +57,9 @@ static int64_t deliver(struct hub *h, const struct topic *t, struct message *m)
         a->credit++;
         audience_activate(h, a);
         receivers += a->member_count;
+        h->delivered_bytes += m->len[version] * a->member_count;
     }
+    h->deliveries += (uint64_t)receivers;
     return receivers;
 }
 
@@ -70,14 +72,13 @@ int64_t hub_publish(struct hub *h, struct bytes channel, struct bytes message, u
         receivers += deliver(h, t, &m);
     }
     if (map_count(&h->topics[TOPIC_PATTERN]) == 0) return receivers;
-    struct map_iter it;
-    map_iter_init(&it, &h->topics[TOPIC_PATTERN]);
-    while ((t = map_iter_next(&it)) != NULL) {
-        if (!bytes_match_glob(topic_text(t), channel, false)) continue;
+    struct pattern **found;
+    size_t n = pattern_match(h->patterns, channel, &found);
+    for (size_t i = 0; i < n; i++) {
+        t = hub_topic_of(found, i);
         struct message m = {"pmessage", t, channel, message, position, {0}, {0}, {0}};
         receivers += deliver(h, t, &m);
     }
-    map_iter_fini(&it);
     return receivers;
 }
 
@@ -103,6 +104,16 @@ void hub_spread(struct hub *h)
 size_t hub_unspread_bytes(const struct hub *h)
 {
     return h->unspread_bytes;
+}
+
+uint64_t hub_deliveries(const struct hub *h)
+{
+    return h->deliveries;
+}
+
+uint64_t hub_delivered_bytes(const struct hub *h)
+{
+    return h->delivered_bytes;
 }
 
 static void rewind_tape(struct hub *h, int version)
