@@ -193,6 +193,11 @@ void broker_spread(struct broker *b)
     hub_spread(b->hub);
 }
 
+uint64_t broker_delivered_bytes(const struct broker *b)
+{
+    return hub_delivered_bytes(b->hub);
+}
+
 void broker_background(struct broker *b, bool idle)
 {
     hub_turn_end(b->hub);
@@ -234,6 +239,11 @@ void broker_count_output(struct broker *b, size_t bytes)
 {
     b->net_output += bytes;
     b->writes++;
+}
+
+void broker_count_output_limit(struct broker *b)
+{
+    b->output_limit_closes++;
 }
 
 void broker_count_rejected(struct broker *b)

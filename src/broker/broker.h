@@ -69,6 +69,8 @@ void broker_turn_begin(struct broker *b);
 void broker_turn_end(struct broker *b);
 /* Marks as dirty the outboxes of those for whom something was published. */
 void broker_spread(struct broker *b);
+/* Bytes of messages handed to subscribers, ever. */
+uint64_t broker_delivered_bytes(const struct broker *b);
 /* After the turn's output has left: what nobody waits for, for some microseconds. `idle`: nothing
  * happened in the turn. */
 void broker_background(struct broker *b, bool idle);
@@ -84,5 +86,6 @@ int64_t broker_now_ms(const struct broker *b);
 void broker_count_input(struct broker *b, size_t bytes);
 void broker_count_output(struct broker *b, size_t bytes);
 void broker_count_rejected(struct broker *b);
+void broker_count_output_limit(struct broker *b); /* closed, since its output was over */
 
 #endif

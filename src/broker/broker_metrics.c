@@ -5,7 +5,8 @@
 #include "broker/internal.h"
 
 enum figure {
-    CLIENTS, CLIENTS_MAX, CLIENTS_REFUSED, BLOCKED, SUBSCRIBED_CHANNELS, SUBSCRIBED_PATTERNS, COMMANDS,
+    CLIENTS, CLIENTS_MAX, CLIENTS_REFUSED, BLOCKED, SUBSCRIBED_CHANNELS, SUBSCRIBED_PATTERNS,
+    SUBSCRIBED_SHARDS, AUDIENCES, DELIVERIES, DELIVERED_BYTES, OUTPUT_CLOSED, COMMANDS,
     ERRORS, CONNECTIONS, KEYS, EXPIRING, EXPIRED, HITS, MISSES, INPUT, OUTPUT, MEMORY, MEMORY_MAX,
     SLOW, FIGURES,
 };
@@ -20,6 +21,13 @@ static struct metric figures[FIGURES] = {
     [BLOCKED] = GAUGE("leat_broker_clients_blocked", "Clients that wait in a blocking command."),
     [SUBSCRIBED_CHANNELS] = GAUGE("leat_broker_channels", "Channels with a subscriber."),
     [SUBSCRIBED_PATTERNS] = GAUGE("leat_broker_patterns", "Patterns with a subscriber."),
+    [SUBSCRIBED_SHARDS] = GAUGE("leat_broker_shard_channels", "Shard channels with a subscriber."),
+    [AUDIENCES] = GAUGE("leat_broker_audiences",
+                        "Sets of subscriptions that differ: connections of the same set share one output."),
+    [DELIVERIES] = COUNTER("leat_broker_deliveries_total", "Published messages, once per receiver."),
+    [DELIVERED_BYTES] = COUNTER("leat_broker_delivered_bytes_total", "The same in bytes, as encoded."),
+    [OUTPUT_CLOSED] = COUNTER("leat_broker_clients_closed_output_limit_total",
+                              "Connections closed at client-output-buffer-limit."),
     [COMMANDS] = COUNTER("leat_broker_commands_total", "Commands run."),
     [ERRORS] = COUNTER("leat_broker_error_replies_total", "Error replies."),
     [CONNECTIONS] = COUNTER("leat_broker_connections_total", "Connections taken in."),
@@ -55,6 +63,11 @@ void broker_metrics_update(const struct broker *b)
         [BLOCKED] = (int64_t)b->blocked_count,
         [SUBSCRIBED_CHANNELS] = (int64_t)hub_topics(b->hub, TOPIC_CHANNEL),
         [SUBSCRIBED_PATTERNS] = (int64_t)hub_topics(b->hub, TOPIC_PATTERN),
+        [SUBSCRIBED_SHARDS] = (int64_t)hub_topics(b->hub, TOPIC_SHARD),
+        [AUDIENCES] = (int64_t)hub_audiences(b->hub),
+        [DELIVERIES] = (int64_t)hub_deliveries(b->hub),
+        [DELIVERED_BYTES] = (int64_t)hub_delivered_bytes(b->hub),
+        [OUTPUT_CLOSED] = (int64_t)b->output_limit_closes,
         [COMMANDS] = (int64_t)b->commands_processed,
         [ERRORS] = (int64_t)b->errors_replied,
         [CONNECTIONS] = (int64_t)b->connections_received,

@@ -150,13 +150,14 @@ static void section_stats(struct broker *b, struct buf *out)
     put(out, "keyspace_misses", (int64_t)b->keyspace_misses);
     put(out, "pubsub_channels", (int64_t)hub_topics(b->hub, TOPIC_CHANNEL));
     put(out, "pubsub_patterns", (int64_t)hub_topics(b->hub, TOPIC_PATTERN));
-    put(out, "pubsubshard_channels", 0);
+    put(out, "pubsubshard_channels", (int64_t)hub_topics(b->hub, TOPIC_SHARD));
     put(out, "latest_fork_usec", 0);
     put(out, "total_forks", 0);
     put(out, "migrate_cached_sockets", 0);
     put(out, "total_error_replies", (int64_t)b->errors_replied);
     put(out, "total_reads_processed", (int64_t)b->reads);
     put(out, "total_writes_processed", (int64_t)b->writes);
+    put(out, "client_output_buffer_limit_disconnections", (int64_t)b->output_limit_closes);
 }
 
 static void section_replication(struct broker *b, struct buf *out)

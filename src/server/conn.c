@@ -10,7 +10,14 @@
 #include "base/must.h"
 #include "server/internal.h"
 
-enum { RUNS_MAX = 8 }; /* written at once */
+enum {
+    RUNS_MAX = 8,                 /* written at once */
+    PUBLISHER_BYTES = 256 * 1024, /* read in one turn from who publishes to many */
+    WORTH_FACTOR = 8,             /* many: so many bytes are to be written for each one read */
+};
+
+/* As client-output-buffer-limit orders them. */
+enum conn_class { CLASS_NORMAL, CLASS_REPLICA, CLASS_PUBSUB };
 
 /* ---- The port: what the broker asks of a connection ---- */
 
@@ -213,6 +220,30 @@ static void on_end(struct conn *c)
     else port_close(c, true);
 }
 
+/* Reads what is there, up to READ_BYTES, and runs it; how much it was. */
+static size_t read_once(struct conn *c)
+{
+    struct server *s = c->server;
+    ssize_t n = read(c->fd, s->input, READ_BYTES);
+    if (n == 0) on_end(c);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) conn_close(c);
+    if (n <= 0) return 0;
+    broker_count_input(s->broker, (size_t)n);
+    size_t want_more = resp_request_want(&c->request, c->input.len);
+    if (want_more > READ_BYTES) buf_reserve(&c->input, want_more);
+    take_input(c, (size_t)n);
+    if (c->state == CONN_OPEN) check_query_limit(c);
+    return (size_t)n;
+}
+
+static bool may_go_on(const struct conn *c)
+{
+    return c->state == CONN_OPEN && !c->stopped && !c->resuming;
+}
+
+/* Whoever publishes a lot to many is read on for a while: the more there is to be written to each
+ * subscriber at once, the less a message costs; and reading takes little of the time that the
+ * writing will. */
 static void on_readable(struct conn *c)
 {
     struct server *s = c->server;
@@ -220,15 +251,14 @@ static void on_readable(struct conn *c)
         hold(c);
         return;
     }
-    ssize_t n = read(c->fd, s->input, READ_BYTES);
-    if (n == 0) on_end(c);
-    if (n < 0 && errno != EAGAIN && errno != EINTR) conn_close(c);
-    if (n <= 0) return;
-    broker_count_input(s->broker, (size_t)n);
-    size_t want_more = resp_request_want(&c->request, c->input.len);
-    if (want_more > READ_BYTES) buf_reserve(&c->input, want_more);
-    take_input(c, (size_t)n);
-    if (c->state == CONN_OPEN) check_query_limit(c);
+    size_t all = 0, n;
+    uint64_t before;
+    do {
+        before = broker_delivered_bytes(s->broker);
+        n = read_once(c);
+        all += n;
+    } while (n == READ_BYTES && all < PUBLISHER_BYTES && may_go_on(c) &&
+             broker_delivered_bytes(s->broker) - before >= n * WORTH_FACTOR);
 }
 
 void conn_resume(struct conn *c)
@@ -245,20 +275,40 @@ void conn_resume(struct conn *c)
 
 /* ---- Output ---- */
 
-static bool over_output_limit(struct conn *c)
+static enum conn_class class_of(const struct conn *c)
+{
+    return session_is_subscribed(c->session) ? CLASS_PUBSUB : CLASS_NORMAL;
+}
+
+/* NULL, or which of its class's limits its output is over. */
+static const char *limit_passed(struct conn *c, size_t pending)
 {
     struct broker *b = c->server->broker;
-    size_t pending = subscriber_pending(&c->session->subscriber);
-    const struct output_limit *limit =
-        &broker_settings(b)->output_limits[session_is_subscribed(c->session) ? 2 : 0];
-    if (limit->hard > 0 && pending > (size_t)limit->hard) return true;
+    const struct output_limit *limit = &broker_settings(b)->output_limits[class_of(c)];
+    if (limit->hard > 0 && pending > (size_t)limit->hard) return "hard";
     if (limit->soft == 0 || pending <= (size_t)limit->soft) {
         c->over_soft_ms = 0;
-        return false;
+        return NULL;
     }
     int64_t now_ms = broker_now_ms(b);
     if (c->over_soft_ms == 0) c->over_soft_ms = now_ms;
-    return now_ms - c->over_soft_ms > limit->soft_s * 1000;
+    return now_ms - c->over_soft_ms > limit->soft_s * 1000 ? "soft" : NULL;
+}
+
+bool conn_check_output(struct conn *c)
+{
+    static const char *const classes[] = {"normal", "replica", "pubsub"};
+    size_t pending = subscriber_pending(&c->session->subscriber);
+    const char *passed = limit_passed(c, pending);
+    if (passed == NULL) return false;
+    logline(LOG_LEVEL_WARNING, "server",
+            "%s (id %llu, name \"%.*s\"): closed: %zu bytes of output wait for it, over the %s "
+            "client-output-buffer-limit of class %s",
+            c->session->address, (unsigned long long)c->session->id, (int)c->session->name.len,
+            c->session->name.data, pending, passed, classes[class_of(c)]);
+    broker_count_output_limit(c->server->broker);
+    conn_close(c);
+    return true;
 }
 
 static void gate(struct conn *c)
@@ -311,13 +361,7 @@ void conn_flush(struct conn *c)
         if (c->state == CONN_DRAINING) conn_close(c);
         return;
     }
-    if (over_output_limit(c)) {
-        logline(LOG_LEVEL_WARNING, "server",
-                "%s: closed: %zu bytes of output wait for it, over client-output-buffer-limit",
-                c->session->address, pending);
-        conn_close(c);
-        return;
-    }
+    if (conn_check_output(c)) return;
     if (!(c->interest & LOOP_WRITE)) gate(c);
 }
 

@@ -40,6 +40,8 @@ struct conn *conn_new(struct server *server, int fd, const char *address, const 
  * taken in. */
 void conn_refuse(int fd, const char *reply);
 void conn_flush(struct conn *c);
+/* Closes it when its output is over client-output-buffer-limit; true then. */
+bool conn_check_output(struct conn *c);
 void conn_close(struct conn *c); /* DEAD; freed by conn_free_dead */
 /* Feeds input that was kept while the broker took nothing. */
 void conn_resume(struct conn *c);

@@ -189,17 +189,25 @@ static void free_dead(struct server *s)
     }
 }
 
-static void close_idle(struct server *s)
+static bool is_idle(const struct conn *c, int64_t timeout_s, int64_t now_ms)
+{
+    return timeout_s > 0 && now_ms - c->session->active_ms > timeout_s * 1000 &&
+           !session_is_subscribed(c->session) &&
+           !(c->session->flags & (SESSION_BLOCKED | SESSION_INTERNAL));
+}
+
+/* Once a second: who has been idle, or over the soft limit of its output, for too long. */
+static void close_late(struct server *s)
 {
     int64_t timeout_s = broker_settings(s->broker)->timeout;
     int64_t now_ms = broker_now_ms(s->broker);
-    if (timeout_s == 0 || now_ms - s->idle_check_ms < 1000) return;
+    if (now_ms - s->idle_check_ms < 1000) return;
     s->idle_check_ms = now_ms;
-    for (struct conn *c = s->conns; c != NULL; c = c->next)
-        if (now_ms - c->session->active_ms > timeout_s * 1000 &&
-            !session_is_subscribed(c->session) &&
-            !(c->session->flags & (SESSION_BLOCKED | SESSION_INTERNAL)))
-            conn_close(c);
+    for (struct conn *c = s->conns; c != NULL; c = c->next) {
+        if (c->state == CONN_DEAD) continue;
+        if (is_idle(c, timeout_s, now_ms)) conn_close(c);
+        else if (c->over_soft_ms != 0) conn_check_output(c);
+    }
 }
 
 static bool journal_is_well(struct server *s)
@@ -236,7 +244,7 @@ static void turn(struct server *s)
     flush_dirty(s);
     flush_gated(s);
     unhold_conns(s);
-    close_idle(s);
+    close_late(s);
     free_dead(s);
     broker_background(s->broker, idle);
 }
