@@ -182,6 +182,57 @@ static void pubsub_numpat(struct call *c)
     resp_int(c->reply, (int64_t)hub_topics(c->broker->hub, TOPIC_PATTERN));
 }
 
+struct subscriber_list {
+    struct call *call;
+    size_t count;
+};
+
+static void put_number(struct resp_writer *w, const char *name, int64_t n)
+{
+    resp_bulk_str(w, name);
+    resp_int(w, n);
+}
+
+static void put_text(struct resp_writer *w, const char *name, struct bytes text)
+{
+    resp_bulk_str(w, name);
+    resp_bulk(w, text);
+}
+
+static void list_subscriber(void *arg, const struct subscriber_state *state)
+{
+    struct subscriber_list *list = arg;
+    struct resp_writer *w = list->call->reply;
+    const struct session *s = session_of_subscriber(state->subscriber);
+    int64_t now_ms = list->call->now_ms, since_ms = state->lag_since_ms;
+    list->count++;
+    resp_map(w, 9);
+    put_number(w, "id", (int64_t)s->id);
+    put_text(w, "name", s->name.data == NULL ? BYTES("") : buf_bytes(&s->name));
+    put_text(w, "addr", bytes_of(s->address));
+    resp_bulk_str(w, "pattern");
+    if (state->pattern.data == NULL) resp_null(w);
+    else resp_bulk(w, state->pattern);
+    put_number(w, "since-ms", state->since_ms);
+    put_number(w, "delivered", (int64_t)state->delivered);
+    put_number(w, "lag-messages", (int64_t)state->lag_messages);
+    put_number(w, "lag-bytes", (int64_t)state->lag_bytes);
+    put_number(w, "lag-ms", since_ms == 0 || since_ms > now_ms ? 0 : now_ms - since_ms);
+}
+
+static void pubsub_subscribers(struct call *c)
+{
+    resp_map(c->reply, c->argc - 2);
+    for (size_t i = 2; i < c->argc; i++) {
+        struct subscriber_list list = {c, 0};
+        resp_bulk(c->reply, c->argv[i]);
+        size_t place = resp_defer(c->reply);
+        hub_each_subscriber(c->broker->hub, c->argv[i], list_subscriber, &list);
+        resp_defer_array(c->reply, place, list.count);
+        if (call_reply_is_full(c)) return;
+    }
+}
+
 static void pubsub_help(struct call *c)
 {
     static const char *const lines[] = {
@@ -197,6 +248,9 @@ static void pubsub_help(struct call *c)
         "    Return the currently active shard level channels matching a <pattern> (default: '*').",
         "SHARDNUMSUB [<shardchannel> ...]",
         "    Return the number of subscribers for the specified shard level channel(s)",
+        "SUBSCRIBERS <channel> [<channel> ...]",
+        "    Who would get a message on each channel: id, name, address, the pattern by which it",
+        "    hears of it, since when, messages delivered to it, and what it has still to get.",
         "HELP",
         "    Print this help.",
         NULL,
@@ -227,6 +281,10 @@ static const struct command pubsub_subcommands[] = {
      .syntax = "PUBSUB SHARDNUMSUB [shardchannel [shardchannel ...]]",
      .summary = "Counts the subscribers of each shard channel.", .handler = pubsub_shardnumsub,
      .complexity = "O(N) in channels asked for"},
+    {.name = "subscribers", .arity = -3, .flags = ASK, .group = "pubsub", .since = "leat 0.1.0",
+     .syntax = "PUBSUB SUBSCRIBERS channel [channel ...]",
+     .summary = "Tells who listens to each channel, since when, and how far behind each is.",
+     .handler = pubsub_subscribers, .complexity = "O(N) in subscribers of the channels"},
     {.name = "help", .arity = 2, .flags = CMD_LOADING | CMD_STALE, .group = "pubsub",
      .since = "6.2.0", .syntax = "PUBSUB HELP", .summary = "Explains the subcommands.",
      .handler = pubsub_help, .complexity = "O(1)"},

@@ -78,6 +78,12 @@ struct session {
     struct blocked *blocked;     /* NULL when not */
 };
 
+/* Whose subscriber this is. */
+static inline struct session *session_of_subscriber(struct subscriber *s)
+{
+    return (struct session *)((char *)s - offsetof(struct session, subscriber));
+}
+
 /* In subscribed mode a RESP2 session may only (un)subscribe, PING, QUIT and RESET. */
 static inline bool session_is_subscribed(const struct session *s)
 {
