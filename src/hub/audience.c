@@ -190,10 +190,8 @@ bool hub_subscribe(struct hub *h, struct subscriber *s, enum topic_kind kind, st
     if (s->audience != NULL && find_seat(s->audience, hub_find_topic(h, kind, text)) != NULL)
         return false;
     struct audience *a = own_audience(h, s);
-    uint32_t room = a->seat_cap;
     add_seat(a, hub_get_topic(h, kind, text));
-    if (a->seat_cap != room || s->since_ms == NULL)
-        s->since_ms = mem_realloc(s->since_ms, a->seat_cap * sizeof *s->since_ms);
+    s->since_ms = mem_realloc(s->since_ms, a->seat_cap * sizeof *s->since_ms);
     s->since_ms[a->seat_count - 1] = h->now_ms;
     return true;
 }
@@ -219,6 +217,19 @@ bool hub_unsubscribe(struct hub *h, struct subscriber *s, enum topic_kind kind, 
     s->since_ms[seat->place] = s->since_ms[a->seat_count - 1];
     remove_seat(h, a, seat);
     return true;
+}
+
+void hub_change_kind(struct hub *h, struct subscriber *s, enum topic_kind from, enum topic_kind to,
+                     struct bytes text)
+{
+    struct audience *a = own_audience(h, s);
+    struct seat *seat = find_seat(a, hub_find_topic(h, from, text));
+    uint32_t last = a->seat_count - 1;
+    int64_t since_ms = s->since_ms[seat->place];
+    s->since_ms[seat->place] = s->since_ms[last];
+    remove_seat(h, a, seat);
+    add_seat(a, hub_get_topic(h, to, text));
+    s->since_ms[last] = since_ms;
 }
 
 void hub_leave(struct hub *h, struct subscriber *s)

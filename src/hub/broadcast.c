@@ -263,21 +263,89 @@ static const char *message_end(const char *at)
     return at;
 }
 
-struct broadcast_lag broadcast_lag(const struct broadcast *f, const struct broadcast_reader *r)
+/* The first message that does not end at the reader's cursor or before: in what piece, and at what
+ * offset there it begins. The reader has something to read. */
+struct place {
+    size_t piece, at;
+    uint64_t got;     /* messages before it */
+    int64_t since_ms; /* when it came, about */
+};
+
+static struct place find_place(const struct broadcast *f, const struct broadcast_reader *r)
 {
-    if (r->cursor == f->tail) return (struct broadcast_lag){0};
-    const struct piece *p = piece_at(f, r->piece - f->first);
-    if (r->cursor == p->start + p->len) p++; /* more has come since it read the last */
-    size_t low = 0, high = f->marks.count;   /* the last mark that is not behind the cursor */
+    struct place found = {.piece = (size_t)(r->piece - f->first)};
+    const struct piece *p = piece_at(f, found.piece);
+    if (r->cursor == p->start + p->len) { /* more has come since it read the last */
+        p++;
+        found.piece++;
+    }
+    size_t low = 0, high = f->marks.count; /* the last mark that is not behind the cursor */
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
         if (mark_at(f, middle)->at <= r->cursor) low = middle;
         else high = middle;
     }
     const struct mark *m = mark_at(f, low);
-    uint64_t got = m->messages;
     const char *base = p->block->bytes.data + p->from;
-    const char *at = base + (m->at - p->start), *cursor = base + (r->cursor - p->start);
-    while (at < cursor && (at = message_end(at)) <= cursor) got++;
-    return (struct broadcast_lag){f->messages - got, m->ms};
+    const char *at = base + (m->at - p->start), *cursor = base + (r->cursor - p->start), *end;
+    found.got = m->messages;
+    found.since_ms = m->ms;
+    for (; at < cursor && (end = message_end(at)) <= cursor; at = end) found.got++;
+    found.at = (size_t)(at - base);
+    return found;
+}
+
+struct broadcast_lag broadcast_lag(const struct broadcast *f, const struct broadcast_reader *r)
+{
+    if (r->cursor == f->tail) return (struct broadcast_lag){0};
+    struct place at = find_place(f, r);
+    return (struct broadcast_lag){f->messages - at.got, at.since_ms};
+}
+
+/* ---- Dropping ---- */
+
+/* The part of a piece from..from + len goes to the outbox. */
+static void give(struct broadcast *f, const struct piece *p, size_t from, size_t len,
+                 struct outbox *to)
+{
+    uint64_t position = f->gates.count > 0 ? gate_at(f, f->gates.count - 1)->position : 0;
+    outbox_share(to, p->block, p->from + from, len, position);
+}
+
+/* Of the messages from there to the tail: how many `keep` does not want. */
+static uint64_t sort_out(struct broadcast *f, struct place at, struct outbox *to,
+                         bool (*keep)(void *arg, struct bytes message), void *arg)
+{
+    uint64_t dropped = 0;
+    for (; at.piece < f->pieces.count; at.piece++, at.at = 0) {
+        const struct piece *p = piece_at(f, at.piece);
+        while (at.at < p->len) {
+            const char *message = p->block->bytes.data + p->from + at.at;
+            size_t len = (size_t)(message_end(message) - message);
+            if (keep(arg, (struct bytes){message, len})) give(f, p, at.at, len, to);
+            else dropped++;
+            at.at += len;
+        }
+    }
+    return dropped;
+}
+
+uint64_t broadcast_drop(struct broadcast *f, struct broadcast_reader *r, struct outbox *to,
+                        bool (*keep)(void *arg, struct bytes message), void *arg)
+{
+    if (r->cursor == f->tail) return 0;
+    struct place at = find_place(f, r);
+    const struct piece *p = piece_at(f, at.piece);
+    size_t cursor = (size_t)(r->cursor - p->start);
+    uint64_t dropped = f->messages - at.got;
+    if (cursor > at.at) {
+        const char *base = p->block->bytes.data + p->from;
+        size_t end = (size_t)(message_end(base + at.at) - base);
+        give(f, p, cursor, end - cursor, to);
+        at.at = end;
+        dropped--;
+    }
+    if (keep != NULL) dropped = sort_out(f, at, to, keep, arg);
+    broadcast_sent(f, r, broadcast_pending(f, r));
+    return dropped;
 }

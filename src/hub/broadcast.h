@@ -60,6 +60,13 @@ size_t broadcast_ready(struct broadcast *f, const struct broadcast_reader *r, ui
                        struct bytes *ret_runs, size_t max);
 void broadcast_sent(struct broadcast *f, struct broadcast_reader *r, size_t n);
 
+/* Takes from the reader what it has not got: the rest of a message that has left in part, and
+ * messages that `keep` wants (NULL: none), come into the outbox. Returns how many others there
+ * were.
+ */
+uint64_t broadcast_drop(struct broadcast *f, struct broadcast_reader *r, struct outbox *to,
+                        bool (*keep)(void *arg, struct bytes message), void *arg);
+
 struct broadcast_lag broadcast_lag(const struct broadcast *f, const struct broadcast_reader *r);
 
 #endif

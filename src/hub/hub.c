@@ -178,9 +178,27 @@ size_t subscriber_ready(const struct subscriber *s, uint64_t covered, struct byt
 void subscriber_sent(struct subscriber *s, size_t n)
 {
     size_t own = outbox_pending(s->out);
+    s->sent += n;
     if (n < own) own = n;
     if (own > 0) outbox_sent(s->out, own);
     if (n > own) broadcast_sent(&s->audience->output, &s->reader, n - own);
+    if (s->on_drained != NULL && subscriber_pending(s) == 0) s->on_drained(s);
+}
+
+uint64_t subscriber_drop(struct subscriber *s, bool (*keep)(void *arg, struct bytes message),
+                         void *arg)
+{
+    if (in_broadcast(s) == 0) return 0;
+    struct broadcast *f = &s->audience->output;
+    struct broadcast_lag lag = broadcast_lag(f, &s->reader);
+    uint64_t dropped = broadcast_drop(f, &s->reader, s->out, keep, arg);
+    if (dropped < lag.messages) {
+        if (moved(s) == 0) s->moved_since_ms = lag.since_ms;
+        s->moved = moved(s) + lag.messages - dropped;
+        s->moved_to = outbox_end(s->out);
+    }
+    s->from_message += dropped; /* they were not delivered */
+    return dropped;
 }
 
 /* ---- Asking ---- */

@@ -17,7 +17,9 @@
 struct hub;
 struct audience;
 
-enum topic_kind { TOPIC_CHANNEL, TOPIC_PATTERN, TOPIC_SHARD, TOPIC_KINDS };
+/* TOPIC_BEHIND is a channel that its subscriber is served from elsewhere: it is subscribed to it,
+ * and nothing that is published on the channel is delivered. */
+enum topic_kind { TOPIC_CHANNEL, TOPIC_PATTERN, TOPIC_SHARD, TOPIC_BEHIND, TOPIC_KINDS };
 
 /* Embedded in its owner. */
 struct subscriber {
@@ -31,6 +33,9 @@ struct subscriber {
     uint64_t from_message;    /* the broadcast's count when it joined */
     uint64_t moved, moved_to; /* messages put into the outbox, which end at this place in it */
     int64_t moved_since_ms;   /* when the oldest of these came */
+    uint64_t sent;            /* bytes that have left, since the beginning */
+    /* Called when all there was has left; NULL: nobody wants to know. */
+    void (*on_drained)(struct subscriber *s);
 };
 
 void subscriber_init(struct subscriber *s, struct outbox *out);
@@ -58,6 +63,19 @@ size_t subscriber_shared(const struct subscriber *s);
 size_t subscriber_ready(const struct subscriber *s, uint64_t covered, struct bytes *ret_runs,
                         size_t max);
 void subscriber_sent(struct subscriber *s, size_t n);
+/* Drops what the audience has for it, but for a message that has left in part, and those that
+ * `keep` wants (NULL: none). Returns how many it dropped. */
+uint64_t subscriber_drop(struct subscriber *s, bool (*keep)(void *arg, struct bytes message),
+                         void *arg);
+/* The channel of a message as the hub encodes it: {NULL, 0} where it came by a pattern or a shard
+ * channel. */
+struct bytes message_channel(struct bytes message);
+
+/* Where the output ends, counted as `sent` is. */
+static inline uint64_t subscriber_end(const struct subscriber *s)
+{
+    return s->sent + subscriber_pending(s);
+}
 
 /* ---- Joining and leaving ---- */
 
@@ -70,6 +88,9 @@ void hub_set_time(struct hub *h, int64_t now_ms);
 bool hub_subscribe(struct hub *h, struct subscriber *s, enum topic_kind kind, struct bytes text);
 /* True when it was subscribed. */
 bool hub_unsubscribe(struct hub *h, struct subscriber *s, enum topic_kind kind, struct bytes text);
+/* The subscription becomes one of another kind, and is as old as it was. */
+void hub_change_kind(struct hub *h, struct subscriber *s, enum topic_kind from, enum topic_kind to,
+                     struct bytes text);
 /* Leaves everything, silently; what has been published before still comes to the outbox. */
 void hub_leave(struct hub *h, struct subscriber *s);
 /* From now on messages are encoded for that version of the protocol. */

@@ -22,7 +22,7 @@ struct listener {
     char *bytes;
     uint64_t *waits_for; /* of each byte */
     size_t len, sent, cap;
-    size_t ends[40000]; /* of messages in bytes, since the list was last emptied */
+    size_t starts[40000], ends[40000]; /* of messages in bytes, since the list was last emptied */
     size_t end_count;
     bool has_moved; /* messages may have gone through the outbox */
 };
@@ -99,6 +99,7 @@ static void expect_message(const struct entry *e, struct bytes channel, struct b
     buf_printf(&b, "$%zu\r\n%s\r\n$%zu\r\n", channel.len, channel.data, message.len);
     buf_put(&b, message);
     buf_printf(&b, "\r\n");
+    l->starts[l->end_count] = l->len;
     expect(l, buf_bytes(&b), position);
     l->ends[l->end_count++] = l->len;
     buf_fini(&b);
@@ -139,6 +140,55 @@ static void leave(int listener, enum topic_kind kind, int text)
     assert_int_equal(was, found >= 0);
     if (was) entries[found] = entries[--entry_count];
     listeners[listener].has_moved = true;
+}
+
+static void change_kind(int listener, int text)
+{
+    ssize_t found = find_entry(listener, TOPIC_CHANNEL, text);
+    enum topic_kind from = found >= 0 ? TOPIC_CHANNEL : TOPIC_BEHIND;
+    enum topic_kind to = found >= 0 ? TOPIC_BEHIND : TOPIC_CHANNEL;
+    if (found < 0) found = find_entry(listener, from, text);
+    if (found < 0 || find_entry(listener, to, text) >= 0) return;
+    hub_change_kind(hub, &listeners[listener].subscriber, from, to, bytes_of(channels[text]));
+    entries[found].kind = to;
+    listeners[listener].has_moved = true;
+}
+
+static bool is_wanted(void *arg, struct bytes message)
+{
+    return message_channel(message).len == *(const size_t *)arg;
+}
+
+/* Those of its messages that nothing of its own follows. */
+static void drop(int listener)
+{
+    struct listener *l = &listeners[listener];
+    size_t start = l->len - (subscriber_pending(&l->subscriber) - outbox_pending(&l->out));
+    size_t to = start, kept = 0, wanted = rng_below(&rng, 4);
+    bool keeps = rng_below(&rng, 2) > 0;
+    uint64_t dropped = 0;
+    for (size_t i = 0; i < l->end_count; i++) {
+        size_t from = l->starts[i], len = l->ends[i] - from;
+        bool partly = from < start && l->ends[i] > start;
+        if (from >= start && !(keeps && is_wanted(&wanted, (struct bytes){l->bytes + from, len}))) {
+            dropped++;
+            continue;
+        }
+        if (partly) to = l->ends[i];
+        if (from >= start) {
+            memmove(l->bytes + to, l->bytes + from, len);
+            memmove(l->waits_for + to, l->waits_for + from, len * sizeof *l->waits_for);
+            l->starts[kept] = to;
+            l->ends[kept++] = to += len;
+        } else {
+            l->starts[kept] = from;
+            l->ends[kept++] = l->ends[i];
+        }
+    }
+    l->end_count = kept;
+    l->len = to;
+    l->has_moved = true;
+    assert_int_equal(subscriber_drop(&l->subscriber, keeps ? is_wanted : NULL, &wanted), dropped);
 }
 
 static void leave_all(int listener)
@@ -305,7 +355,7 @@ static void step(void)
 {
     int listener = (int)rng_below(&rng, LISTENERS), text = (int)rng_below(&rng, TEXTS);
     enum topic_kind kind = (enum topic_kind)rng_below(&rng, TOPIC_KINDS);
-    switch (rng_below(&rng, 24)) {
+    switch (rng_below(&rng, 27)) {
     case 0:
     case 1:
         join(listener, kind, text);
@@ -355,6 +405,12 @@ static void step(void)
     case 15:
     case 16:
         publish(60);
+        break;
+    case 18:
+        change_kind(listener, text);
+        break;
+    case 19:
+        drop(listener);
         break;
     case 17:
         for (int i = 0; i < LISTENERS - 2; i++) check_ready(&listeners[i], SIZE_MAX);
@@ -418,6 +474,21 @@ static void test_each_channel(void **state)
     n = 0;
     hub_each_channel(hub, TOPIC_SHARD, BYTES("*"), count_channel, &n);
     assert_int_equal(n, 0);
+    teardown();
+}
+
+/* Who is left alone in an audience that had more topics once has room for dates of its own. */
+static void test_dates_of_the_last_member(void **state)
+{
+    setup();
+    for (int t = 0; t < 8; t++) join(0, TOPIC_CHANNEL, t);
+    for (int t = 1; t < 8; t++) leave(0, TOPIC_CHANNEL, t);
+    end_turn();
+    join(1, TOPIC_CHANNEL, 0);
+    end_turn();
+    leave_all(0);
+    for (int t = 1; t < 8; t++) join(1, TOPIC_CHANNEL, t);
+    check_counts();
     teardown();
 }
 
@@ -507,8 +578,11 @@ static void test_large_sets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model),      cmocka_unit_test(test_each_channel),
-        cmocka_unit_test(test_one_copy),   cmocka_unit_test(test_slow_member),
+        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_each_channel),
+        cmocka_unit_test(test_dates_of_the_last_member),
+        cmocka_unit_test(test_one_copy),
+        cmocka_unit_test(test_slow_member),
         cmocka_unit_test(test_large_sets),
     };
     hash_seed();

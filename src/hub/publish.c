@@ -8,6 +8,16 @@ enum {
     TAPE_BYTES_KEPT = 1 << 20,
 };
 
+struct bytes message_channel(struct bytes message)
+{
+    static const char head[] = "3\r\n$7\r\nmessage\r\n$";
+    size_t at = 1 + sizeof head - 1, len = 0;
+    if (message.len < at || memcmp(message.data + 1, head, sizeof head - 1) != 0)
+        return (struct bytes){NULL, 0};
+    for (; message.data[at] != '\r'; at++) len = len * 10 + (size_t)(message.data[at] - '0');
+    return (struct bytes){message.data + at + 2, len};
+}
+
 /* What is being published, and where it stands encoded. */
 struct message {
     const char *word;
