@@ -12,6 +12,7 @@ void stream_init(struct key *k, struct stream_store *store)
 {
     struct stream *s = mem_calloc(sizeof *s);
     s->store = store;
+    s->serial = ++store->serial;
     k->value.stream = s;
     k->encoding = ENC_STREAM;
 }

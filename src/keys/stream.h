@@ -49,6 +49,7 @@ struct stream {
     uint64_t next_ordinal;  /* of the next entry; only ever grows */
     struct groups *groups;  /* NULL: none */
     struct stream_retention retention;
+    uint64_t serial; /* no other stream of this process has it, or had */
     struct stream *prev_unsealed, *next_unsealed; /* the store's */
 };
 

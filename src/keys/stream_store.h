@@ -26,6 +26,7 @@ struct stream_store {
     struct chunks *chunks; /* borrowed; NULL: everything stays in memory */
     bool wait;             /* read from disk at once instead of -EAGAIN */
     uint64_t memory_max;
+    uint64_t serial; /* of the last stream made */
     uint64_t loads; /* finished so far: those who wait for one look again when it has grown */
 
     pthread_mutex_t lock; /* of what follows, and of the links in blocks and streams */
