@@ -9,6 +9,7 @@
 
 struct broker;
 struct snapshots;
+struct chunk_ref;
 
 struct snapshots *snapshots_new(void);
 void snapshots_free(struct snapshots *s); /* gives up one under way */
@@ -64,6 +65,8 @@ static inline void snapshots_before_change(struct broker *b, int db, const struc
  * change names is in the journal. Adding a type is adding its function to the table there. */
 bool snapshot_put_value(struct snapshot_writer *w, int db, const struct key *k, uint64_t *cursor);
 /* The same for a stream (snapshot_stream.c). */
+/* The chunk that a record of a snapshot refers to; false when it does to none. */
+bool snapshot_chunk_ref(struct bytes record, struct chunk_ref *ret);
 bool snapshot_put_stream(struct snapshot_writer *w, int db, const struct key *k, uint64_t *cursor);
 /* And for the groups of a stream (snapshot_groups.c). *cursor tells only whether it begins; where
  * to go on is kept with the groups. */

@@ -163,13 +163,31 @@ static struct stream_block *read_block_head(struct record *r)
     return NULL;
 }
 
+/* False when it makes no sense. */
+static bool read_ref(struct record *r, struct chunk_ref *ret)
+{
+    ret->file = record_varint(r);
+    ret->offset = record_varint(r);
+    uint64_t length = record_varint(r), crc = record_varint(r);
+    ret->length = (uint32_t)length;
+    ret->crc = (uint32_t)crc;
+    return !r->bad && ret->file > 0 && length <= UINT32_MAX && crc <= UINT32_MAX;
+}
+
+bool snapshot_chunk_ref(struct bytes record, struct chunk_ref *ret)
+{
+    struct record r;
+    if (!record_open(&r, record) || r.kind != REC_STREAM_CHUNK) return false;
+    struct stream_block *b = read_block_head(&r);
+    bool good = b != NULL && read_ref(&r, ret);
+    stream_block_free(b);
+    return good;
+}
+
 static bool read_chunk(struct stream *s, struct record *r, struct stream_block *b)
 {
-    struct chunk_ref ref = {.file = record_varint(r), .offset = record_varint(r)};
-    uint64_t length = record_varint(r), crc = record_varint(r);
-    ref.length = (uint32_t)length;
-    ref.crc = (uint32_t)crc;
-    return !r->bad && length == (uint64_t)b->count * sizeof(uint32_t) + b->wire_len &&
+    struct chunk_ref ref;
+    return read_ref(r, &ref) && ref.length == (uint64_t)b->count * sizeof(uint32_t) + b->wire_len &&
            store_adopt(s->store, b, &ref);
 }
 

@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "broker/snapshot.h"
+
 enum { BAR_WIDTH = 30, DRAW_EVERY_US = 100000 };
 
 static int64_t clock_us(void)
@@ -64,6 +66,7 @@ int inspecting(struct inspection *in, const char *dir, struct bar *b)
 {
     struct journal_error error = {0};
     inspect_init(in, NULL, dir);
+    in->chunk_ref = snapshot_chunk_ref;
     in->progress = bar_draw;
     in->arg = b;
     int r = inspect_dir(in, &error);

@@ -92,16 +92,22 @@ static void print_taken(const struct salvage *s, const char *out)
         if (s->end == s->reach) printf("nothing is lost: that is as far as the journal goes\n");
         else printf("lost: what was written from there to position %" PRIu64 "\n", s->reach);
     }
+    if (s->chunks > 0)
+        printf("%" PRIu64 " chunks of streams, of which %" PRIu64
+               " are damaged: commands that need "
+               "these will say so\n",
+               s->chunks, s->chunks_lost);
     printf("start on it with: leat serve --dir %s\n", out);
 }
 
-/* Reads the copy back: whoever starts on it relies on it. */
-static bool check_copy(const char *out)
+/* Reads the copy back: whoever starts on it relies on it. Chunks that were lost have their places in
+ * it, but nothing else may be wrong. */
+static bool check_copy(const char *out, uint64_t chunks_lost)
 {
     struct inspection in;
     struct bar bar;
     bar_init(&bar, "salvage: reading back");
-    bool whole = inspecting(&in, out, &bar) == 0 && inspect_count(&in, FINDING_DAMAGE) == 0;
+    bool whole = inspecting(&in, out, &bar) == 0 && inspect_count(&in, FINDING_DAMAGE) == chunks_lost;
     if (!whole) fprintf(stderr, "leat salvage: what was written to %s reads back damaged\n", out);
     inspect_fini(&in);
     return whole;
@@ -116,7 +122,7 @@ static int salvage(const struct options *o, struct inspection *in)
         fprintf(stderr, "leat salvage: %s\n", error.text);
         return INSPECTING_FAILED;
     }
-    if (!check_copy(o->out)) return INSPECTING_FAILED;
+    if (!check_copy(o->out, s.chunks_lost)) return INSPECTING_FAILED;
     print_taken(&s, o->out);
     return inspect_count(in, FINDING_DAMAGE) > 0 ? INSPECTING_DAMAGED : INSPECTING_WHOLE;
 }

@@ -1,5 +1,5 @@
 /* What is in the directory; each kind of file has a file of its own here (inspect_journal.c,
- * inspect_snapshot.c). inspect.h says how to add one. */
+ * inspect_snapshot.c, inspect_chunks.c). inspect.h says how to add one. */
 #include "log/inspect.h"
 
 #include <errno.h>
@@ -34,6 +34,8 @@ void inspect_fini(struct inspection *in)
     mem_free(in->segments);
     mem_free(in->batches);
     mem_free(in->snapshots);
+    mem_free(in->chunk_files);
+    mem_free(in->refs);
     buf_fini(&in->window);
 }
 
@@ -106,6 +108,10 @@ static int note_name(void *arg, const char *name)
         in->snapshots =
             mem_realloc(in->snapshots, (in->snapshot_count + 1) * sizeof *in->snapshots);
         in->snapshots[in->snapshot_count++] = (struct seen_snapshot){.position = number};
+    } else if (chunks_name_parse(name, &number)) {
+        in->chunk_files =
+            mem_realloc(in->chunk_files, (in->chunk_file_count + 1) * sizeof *in->chunk_files);
+        in->chunk_files[in->chunk_file_count++] = (struct seen_chunk_file){.number = number};
     }
     return 0;
 }
@@ -134,7 +140,7 @@ static uint64_t measure(struct inspection *in, const char *name)
 
 static int survey(struct inspection *in)
 {
-    char name[SEGMENT_NAME_MAX], snapshot[SNAPSHOT_NAME_MAX];
+    char name[SEGMENT_NAME_MAX], snapshot[SNAPSHOT_NAME_MAX], chunks[CHUNK_NAME_MAX];
     int r = in->files->list(in->files->ctx, in->dir, note_name, in);
     if (r < 0) return r;
     if (in->segment_count > 0)
@@ -148,6 +154,10 @@ static int survey(struct inspection *in)
     for (size_t i = 0; i < in->snapshot_count; i++) {
         snapshot_name(snapshot, in->snapshots[i].position);
         in->total += in->snapshots[i].size = measure(in, snapshot);
+    }
+    for (size_t i = 0; i < in->chunk_file_count; i++) {
+        chunks_name(chunks, in->chunk_files[i].number);
+        in->total += in->chunk_files[i].size = measure(in, chunks);
     }
     return 0;
 }
@@ -220,6 +230,7 @@ int inspect_dir(struct inspection *in, struct journal_error *ret_error)
     if (in->segment_count == 0 && in->snapshot_count == 0)
         return fail(ret_error, -ENOENT, "%.300s holds no journal and no snapshot", in->dir);
     for (size_t i = 0; i < in->snapshot_count; i++) inspect_snapshot(in, &in->snapshots[i]);
+    inspect_chunks(in);
     for (size_t i = 0; i < in->segment_count; i++) inspect_segment(in, i);
     inspect_chain(in);
     check_snapshots(in);

@@ -8,6 +8,7 @@
 #ifndef LEAT_LOG_INSPECT_H
 #define LEAT_LOG_INSPECT_H
 
+#include "log/chunks.h"
 #include "log/segment.h"
 #include "log/snapshot.h"
 
@@ -49,11 +50,25 @@ struct seen_snapshot {
     struct end_mark end;           /* when whole */
 };
 
+struct seen_chunk_file {
+    uint64_t number, size;
+};
+
+/* A chunk that a snapshot refers to. */
+struct seen_ref {
+    struct chunk_ref ref;
+    size_t snapshot; /* index */
+    bool whole;
+};
+
 struct inspection {
     const struct file_layer *files;
     const char *dir;
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* may be NULL */
     void *arg;
+    /* The chunk that a snapshot's record refers to, or false: records are not this layer's. NULL:
+     * chunks are not looked at. */
+    bool (*chunk_ref)(struct bytes record, struct chunk_ref *ret);
 
     int lock_fd; /* while it lasts, no server can start in the directory; -1: there is no lock */
     struct finding *findings;
@@ -64,6 +79,10 @@ struct inspection {
     size_t batch_count, batch_cap;
     struct seen_snapshot *snapshots; /* newest first */
     size_t snapshot_count;
+    struct seen_chunk_file *chunk_files;
+    size_t chunk_file_count;
+    struct seen_ref *refs; /* by file and offset */
+    size_t ref_count, ref_cap;
     uint64_t history;
     uint64_t records, end; /* of all whole batches; where the journal ends */
     uint64_t done, total;  /* bytes read */
@@ -89,6 +108,9 @@ uint64_t inspect_note_unreadable(struct inspection *in, const char *file, uint64
 int inspect_open(struct inspection *in, const char *name);
 void inspect_snapshot(struct inspection *in, struct seen_snapshot *s);
 void inspect_segment(struct inspection *in, size_t index);
+void inspect_note_ref(struct inspection *in, const struct seen_snapshot *s, struct bytes record);
+/* Once all snapshots are inspected. */
+void inspect_chunks(struct inspection *in);
 /* Once all segments are inspected: what they say together. */
 void inspect_chain(struct inspection *in);
 /* The position at which the journal on disk begins. */

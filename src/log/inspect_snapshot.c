@@ -23,11 +23,15 @@ static void damage(struct walk *w, uint64_t offset, uint64_t length, const char 
     inspect_note(w->in, FINDING_DAMAGE, w->name, offset, length, "%s", what);
 }
 
-static bool framing_is_right(const struct block_header *b, const char *records)
+/* False when the records do not fill the block. */
+static bool take_records(struct walk *w, const struct block_header *b, const char *records)
 {
     uint64_t at = 0, n = 0;
     struct bytes record;
-    while (record_next(records, b->length, &at, &record)) n++;
+    while (record_next(records, b->length, &at, &record)) {
+        inspect_note_ref(w->in, w->s, record);
+        n++;
+    }
     return at == b->length && n == b->records;
 }
 
@@ -39,7 +43,7 @@ static void take(struct walk *w, const struct block_header *b, const char *conte
         end_mark_decode(content, &w->s->end);
         w->ended = true;
     } else {
-        if (!framing_is_right(b, content))
+        if (!take_records(w, b, content))
             damage(w, w->at, block_size(b->length), "the records do not fill their block");
         else w->s->whole_blocks++;
         w->counted.blocks++;

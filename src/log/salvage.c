@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "log/chunks_priv.h"
 #include "log/reader.h"
 
 enum { SALVAGE_SEGMENT = 64 << 20, COPY_BYTES = 1 << 20 };
@@ -24,6 +25,7 @@ struct way {
     const struct seen_snapshot *snapshot; /* NULL: from the beginning */
     size_t first, count;                  /* in `order` */
     uint64_t start, end;
+    uint64_t chunks_lost; /* of those that the snapshot refers to */
 };
 
 struct copying {
@@ -86,6 +88,16 @@ static struct way follow(struct copying *c, const struct seen_snapshot *snapshot
     return w;
 }
 
+static uint64_t count_refs(const struct copying *c, const struct seen_snapshot *s, bool lost)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < c->in->ref_count; i++) {
+        const struct seen_ref *r = &c->in->refs[i];
+        n += &c->in->snapshots[r->snapshot] == s && !(lost && r->whole);
+    }
+    return n;
+}
+
 /* Where no way leads from a whole snapshot or from the beginning. */
 static bool choose_parts(struct copying *c)
 {
@@ -105,9 +117,13 @@ static bool choose(struct copying *c)
         const struct seen_snapshot *s = i < c->in->snapshot_count ? &c->in->snapshots[i] : NULL;
         if (s != NULL && (!s->whole || s->header.history != c->in->history)) continue;
         struct way w = follow(c, s);
+        if (s != NULL) w.chunks_lost = count_refs(c, s, true);
         if (s != NULL && w.end < s->end.complete) continue;
         if (s == NULL && w.count == 0) continue;
-        if (any && w.end <= c->best.end) continue;
+        /* As far as possible, and then with as little missing as possible. */
+        bool better =
+            w.end > c->best.end || (w.end == c->best.end && w.chunks_lost < c->best.chunks_lost);
+        if (any && !better) continue;
         c->best = w;
         any = true;
     }
@@ -219,6 +235,64 @@ static int copy_snapshot(struct copying *c)
     }
     c->in->files->close(c->in->files->ctx, from);
     return r < 0 ? r : 0;
+}
+
+/* What can be read of one, at its place; zeros where nothing can. */
+static int copy_chunk(struct copying *c, struct reader *from, int to, const struct chunk_ref *ref)
+{
+    int r = -ENODATA;
+    const char *p = NULL;
+    uint64_t size = chunk_size(ref->length);
+    if (ref->offset <= from->limit && size <= from->limit - ref->offset)
+        p = reader_get(from, ref->offset, size, &r);
+    if (p == NULL) return file_write_zeros(c->in->files, to, ref->offset, size);
+    struct iovec iov = {(void *)p, size};
+    return file_write_all(c->in->files, to, &iov, 1, ref->offset);
+}
+
+static bool is_wanted(const struct copying *c, size_t i)
+{
+    return &c->in->snapshots[c->in->refs[i].snapshot] == c->best.snapshot;
+}
+
+/* The chunks of one file that the snapshot refers to, from index i on, into one of the same name.
+ */
+static int copy_chunk_file(struct copying *c, size_t i)
+{
+    struct inspection *in = c->in;
+    char name[CHUNK_NAME_MAX], page[CHUNK_FILE_HEADER];
+    struct iovec iov = {page, sizeof page};
+    struct reader reader;
+    uint64_t number = in->refs[i].ref.file, size = 0;
+    for (size_t k = 0; k < in->chunk_file_count; k++)
+        if (in->chunk_files[k].number == number) size = in->chunk_files[k].size;
+    chunks_name(name, number);
+    int to = create(c, name);
+    if (to < 0) return to;
+    int from = size > 0 ? inspect_open(in, name) : -1;
+    reader_init(&reader, in->files, from, from < 0 ? 0 : size, &in->window);
+    reader.patient = true;
+    chunk_file_header_encode(page, number);
+    int r = file_write_all(in->files, to, &iov, 1, 0);
+    for (; i < in->ref_count && in->refs[i].ref.file == number && r == 0; i++)
+        if (is_wanted(c, i)) r = copy_chunk(c, &reader, to, &in->refs[i].ref);
+    if (r == 0) r = in->files->fdatasync(in->files->ctx, to);
+    if (r < 0) fail(c, r, "writing", name);
+    in->files->close(in->files->ctx, to);
+    if (from >= 0) in->files->close(in->files->ctx, from);
+    return r;
+}
+
+static int copy_chunks(struct copying *c)
+{
+    uint64_t done = 0; /* files have numbers from 1 on, and references stand by file */
+    int r = 0;
+    for (size_t i = 0; i < c->in->ref_count && r == 0; i++) {
+        if (!is_wanted(c, i) || c->in->refs[i].ref.file == done) continue;
+        done = c->in->refs[i].ref.file;
+        r = copy_chunk_file(c, i);
+    }
+    return r;
 }
 
 /* How many batches from index i on go into one segment, and how large it gets. */
@@ -411,6 +485,12 @@ static void take_back(struct copying *c)
         c->in->files->unlink(c->in->files->ctx, path);
         mem_free(path);
     }
+    for (size_t i = 0; i < c->in->ref_count; i++) {
+        chunks_name(name, c->in->refs[i].ref.file);
+        char *path = path_join(c->out, name);
+        c->in->files->unlink(c->in->files->ctx, path);
+        mem_free(path);
+    }
     if (c->best.snapshot == NULL) return;
     snapshot_name(name, c->best.snapshot->position);
     char *path = path_join(c->out, name);
@@ -420,7 +500,8 @@ static void take_back(struct copying *c)
 
 static int copy_all(struct copying *c)
 {
-    int r = c->best.snapshot != NULL ? copy_snapshot(c) : 0;
+    int r = copy_chunks(c);
+    if (r == 0 && c->best.snapshot != NULL) r = copy_snapshot(c);
     if (r == 0) r = copy_journal(c);
     if (r == 0) {
         r = c->in->files->sync_dir(c->in->files->ctx, c->out);
@@ -437,6 +518,8 @@ static void tell(struct copying *c)
     c->s->partial = c->s->has_snapshot && !c->best.snapshot->whole;
     c->s->start = c->best.start;
     c->s->end = c->best.end;
+    c->s->chunks_lost = c->best.chunks_lost;
+    if (c->best.snapshot != NULL) c->s->chunks = count_refs(c, c->best.snapshot, false);
     c->s->reach = c->in->end;
     for (size_t i = 0; i < c->in->snapshot_count; i++) {
         const struct seen_snapshot *s = &c->in->snapshots[i];

@@ -13,6 +13,7 @@ struct salvage {
     uint64_t start, end; /* positions of the journal that was taken */
     uint64_t reach;      /* how far it once went, as far as one can tell */
     uint64_t batches, records;
+    uint64_t chunks, chunks_lost; /* that the snapshot refers to; of these, damaged */
     /* What was left, told line by line: whole, but without what comes before it; or not whole. */
     void (*left)(void *arg, const char *what);
     void *arg;

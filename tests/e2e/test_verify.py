@@ -15,9 +15,9 @@ import subprocess
 
 import pytest
 
-from support.resp import Connection, texts
+from support.resp import Connection, encode, texts
 from support.servers import leat_binary
-from test_bits import SETTINGS, WRITES, directories, last_used, wholly_written  # noqa: F401
+from test_bits import SETTINGS, WRITES, directories, last_used, wait_for_snapshot, wholly_written  # noqa: F401
 
 HEADER = 4096
 
@@ -231,6 +231,83 @@ def test_several_damages_salvaged(copy, make_leat):
     assert len(re.findall(r"journal-\d+\.log", out)) >= 2 and len(re.findall(r"snapshot-\d+\.snap", out)) >= 2
     server.start(env=SETTINGS)
     assert wholly_written(Connection(server.port)) == 40
+
+
+@pytest.fixture(scope="module")
+def streams(tmp_path_factory):
+    """A directory whose snapshots refer to chunks of three streams."""
+    from support.servers import Leat
+    with Leat() as server:
+        server.start("--sync", "no")
+        conn = Connection(server.port)
+        for n in range(6000):
+            conn.send(encode(["XADD", "s%d" % (n % 3), "%d-1" % (n + 1), "f", "value-%d" % n * 20]))
+        for n in range(6000):
+            conn.read()
+        assert conn.call("BGSAVE")[0] == b"+"
+        wait_for_snapshot(conn, server.data, 1)
+        assert conn.call("XADD", "s0", "10000-1", "f", "after")[0] == b"$"
+        server.stop()
+        into = str(tmp_path_factory.mktemp("streams") / "data")
+        shutil.copytree(server.data, into)
+    return into
+
+
+def readable(port):
+    """How many entries of each stream can be read; -1 where a damaged chunk is in the way."""
+    conn, counts = Connection(port), []
+    for name in ("s0", "s1", "s2"):
+        entries = texts(conn.call("XRANGE", name, "-", "+"))
+        counts.append(len(entries) if isinstance(entries, list) else -1)
+    return counts
+
+
+def test_chunks(streams, make_leat, tmp_path):
+    data = str(tmp_path / "data")
+    shutil.copytree(streams, data)
+    assert not verify(data)[0]["findings"]
+    name = next(f for f in sorted(os.listdir(data)) if f.startswith("chunks-"))
+    size = os.path.getsize(os.path.join(data, name))
+    assert size > 100000
+    rng = random.Random(3)
+    for _ in range(30):
+        at = rng.randrange(HEADER, size)
+        flip(data, name, at)
+        said, damages = verify(data)
+        with open(os.path.join(data, name), "rb") as f:
+            padding = f.read()[at] == 1  # of a chunk, up to a multiple of 8
+        assert padding or any(covers(f, name, at) for f in said["findings"]), (at, said)
+        flip(data, name, at)
+    for at in (HEADER + 5, HEADER + 300):  # a chunk's own header, which nobody needs; its bytes
+        flip(data, name, at)
+    damages = verify(data)[1]
+    assert [f["offset"] for f in damages] == [HEADER]
+    # The journal is whole from its beginning: everything is there. Then it is not.
+    server = make_leat()
+    assert leat("salvage", data, server.data)[0] == 1
+    server.start()
+    assert readable(server.port) == [2001, 2000, 2000]
+    flip(data, next(b[0] for b in batches(data)), HEADER + 100)
+    server = make_leat()
+    code, out, _ = leat("salvage", data, server.data)
+    assert code == 1 and "of which 1 are damaged" in out and "nothing is lost: that" in out, out
+    server.start()
+    counts = readable(server.port)
+    assert sorted(counts)[0] == -1 and sorted(c for c in counts if c > 0) in ([2000, 2000], [2000, 2001]), counts
+
+
+def test_a_chunk_file_is_gone(streams, make_leat, tmp_path):
+    """The journal from the beginning tells of all, or the server starts with holes."""
+    data = str(tmp_path / "data")
+    shutil.copytree(streams, data)
+    for name in [f for f in os.listdir(data) if f.startswith("chunks-")]:
+        os.unlink(os.path.join(data, name))
+    assert all(f["file"].startswith("chunks-") for f in verify(data)[1]) and verify(data)[1]
+    server = make_leat()
+    code, out, _ = leat("salvage", data, server.data)
+    assert code == 1
+    server.start()
+    assert readable(server.port) == [2001, 2000, 2000], out
 
 
 def test_refusals(copy, make_leat, tmp_path):
