@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/tool/entry.h"
 #include "cli/tool/input.h"
+#include "cli/tool/text.h"
 #include "cli/tool/tool.h"
 #include "flow/json.h"
 
@@ -140,7 +141,7 @@ static bool take_reply(struct add *a)
         json_out_object_end(&j);
         buf_putc(&t->out, '\n');
     } else if (good && !a->quiet) {
-        buf_put(&t->out, tool_text(r));
+        text_put_word(&t->out, tool_text(r));
         buf_putc(&t->out, '\n');
     } else if (r != NULL && leat_reply_type(r) == LEAT_ERROR) {
         tool_refuse(t, r);

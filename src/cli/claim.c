@@ -9,6 +9,7 @@
 #include "cli/tool/entry.h"
 #include "cli/tool/inspect.h"
 #include "cli/tool/pending.h"
+#include "cli/tool/text.h"
 
 enum { BATCH = 100 };
 
@@ -107,7 +108,7 @@ static void put_id(struct claim *c, struct bytes id)
         entry_put_json_id(&j, "id", "time", id);
         json_out_object_end(&j);
     } else {
-        buf_put(&t->out, id);
+        text_put_word(&t->out, id);
     }
     buf_putc(&t->out, '\n');
 }

@@ -8,6 +8,7 @@
 #include "cli/tool/entry.h"
 #include "cli/tool/inspect.h"
 #include "cli/tool/pending.h"
+#include "cli/tool/text.h"
 
 /* What one consumer holds. */
 struct tally {
@@ -163,9 +164,13 @@ static void put_summary_json(struct pending *p)
 static void put_summary(struct pending *p)
 {
     static const struct column columns[] = {{"CONSUMER", false}, {"PENDING", true}};
-    if (p->tool.terminal && p->total > 0)
-        buf_printf(&p->tool.out, "%lld pending, from %.*s to %.*s\n", (long long)p->total,
-                   (int)p->first.len, p->first.data, (int)p->last.len, p->last.data);
+    if (p->tool.terminal && p->total > 0) {
+        buf_printf(&p->tool.out, "%lld pending, from ", (long long)p->total);
+        text_put_word(&p->tool.out, buf_bytes(&p->first));
+        buf_printf(&p->tool.out, " to ");
+        text_put_word(&p->tool.out, buf_bytes(&p->last));
+        buf_putc(&p->tool.out, '\n');
+    }
     table_init(&p->table, columns, 2);
     for (size_t i = 0; i < p->tally_count; i++) {
         table_word(&p->table, p->tallies[i].consumer);

@@ -2,10 +2,13 @@
 
 import os
 import pty
+import random
 import re
 import select
 import signal
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -66,8 +69,6 @@ def test_passwords_and_sockets(tmp_path):
 
 
 def test_a_server_that_speaks_something_else(redis_server):
-    import socket
-    import threading
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -82,6 +83,70 @@ def test_a_server_that_speaks_something_else(redis_server):
         done = leat("streams", url="redis://127.0.0.1:%d" % listener.getsockname()[1])
         thread.join()
     assert done.returncode == 3 and "does not speak the Redis protocol" in done.stderr
+
+
+class Liar:
+    """A server whose every answer is some well-formed reply, mostly the wrong one."""
+
+    WORDS = [b"", b"1-0", b"0-0", b"name", b"s", b"message", b"pending", b"lag", b"durable", b"data", b"\xff\x1b[2J", b"x" * 300,
+             b"99999999999999999999-1", b"1795281361250-0", b"length", b"consumers", b"first-entry", b"subscribe", b"*"]
+
+    def __init__(self, seed):
+        self.rng = random.Random(seed)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "redis://127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def reply(self, depth=0):
+        rng = self.rng
+        kind = rng.choice("$$$::+*%" if depth else "$:+-***%%") if depth < 4 else "$"
+        if kind == "$":
+            word = rng.choice(self.WORDS)
+            return b"$-1\r\n" if rng.random() < 0.1 else b"$%d\r\n%s\r\n" % (len(word), word)
+        if kind == ":":
+            return b":%d\r\n" % rng.choice([0, 1, -1, 2, 2**63 - 1, -2**63])
+        if kind in "+-":
+            return kind.encode() + rng.choice([b"OK", b"ERR no", b"NOGROUP", b"subcommand"]) + b"\r\n"
+        count = rng.choice([0, 1, 2, 2, 3, 4, 6])
+        elements = count * 2 if kind == "%" else count
+        return b"%s%d\r\n" % (kind.encode(), count) + b"".join(self.reply(depth + 1) for _ in range(elements))
+
+    def serve(self):
+        try:
+            while True:
+                peer, _ = self.listener.accept()
+                peer.settimeout(5)
+                with peer:
+                    asked = 0  # a liar that never ends is cut off
+                    while (data := peer.recv(65536)) and asked < 300:
+                        asked += data.count(b"*")
+                        peer.sendall(b"".join(self.reply() for _ in range(data.count(b"*"))))
+        except OSError:
+            pass
+
+    def close(self):
+        self.listener.close()
+
+
+LIED_TO = [["add", "s", "a", "b"], ["add", "s", "--minid", "1h-ago", "a", "b"], ["read", "s", "t"],
+           ["read", "s", "--last", "3", "--json"], ["read", "s", "-g", "g", "-c", "c", "--create", "--pending"],
+           ["streams"], ["streams", "--json"], ["groups", "s"], ["groups", "s", "-c", "--json"], ["lag"], ["lag", "s", "--json"],
+           ["pending", "s", "g"], ["pending", "s", "g", "-l"], ["pending", "s", "g", "-c", "x", "--json"],
+           ["claim", "s", "g", "c", "--idle", "0s", "--count", "9"], ["claim", "s", "g", "c", "--idle", "0s", "1-0"],
+           ["claim", "s", "g", "c", "--idle", "0s", "-n"], ["trim", "s", "--maxlen", "1"], ["pub", "c", "m", "--durable"],
+           ["subscribers", "a", "b"], ["subscribers", "a", "--json"]]
+
+
+@pytest.mark.parametrize("words", LIED_TO, ids=" ".join)
+def test_no_answer_breaks_it(words, torture):
+    """What comes from a socket is never trusted: a status as documented, no sanitizer's word, no bare escapes."""
+    for seed in range(400 if torture else 8):
+        liar = Liar("%s/%d" % (words, seed))
+        done = subprocess.run([leat_binary()] + words, stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+                              env=dict(os.environ, LEAT_URL=liar.url))
+        liar.close()
+        assert done.returncode in (0, 1, 3), (seed, done.stderr.decode(errors="replace"))
+        assert b"\x1b" not in done.stdout + done.stderr, seed
 
 
 class Terminal:

@@ -228,11 +228,13 @@ struct bytes tool_text(const struct leat_reply *r)
 
 int64_t tool_server_ms(struct tool *t)
 {
+    static const int64_t year_2100 = INT64_C(4102444800);
     int64_t seconds, micros, ms = when_now_ms();
     struct leat_reply *r = tool_tryf(t, "TIME");
     if (r != NULL && leat_reply_count(r) == 2 &&
         num_parse_i64(tool_text(leat_reply_at(r, 0)), &seconds) &&
-        num_parse_i64(tool_text(leat_reply_at(r, 1)), &micros))
+        num_parse_i64(tool_text(leat_reply_at(r, 1)), &micros) && seconds > 0 &&
+        seconds < year_2100 && micros >= 0 && micros < 1000000)
         ms = seconds * 1000 + micros / 1000;
     leat_sync_reply_free(r);
     return ms;
