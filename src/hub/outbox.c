@@ -196,3 +196,11 @@ void outbox_sent(struct outbox *o, size_t n)
         o->sent = 0;
     }
 }
+
+void outbox_trim(struct outbox *o)
+{
+    if (outbox_pending(o) > 0 || o->replying) return;
+    buf_fini(&o->bytes);
+    queue_fini(&o->pieces);
+    queue_fini(&o->gates);
+}

@@ -75,5 +75,7 @@ size_t outbox_ready(const struct outbox *o, uint64_t covered, struct bytes *ret_
                     bool *ret_all);
 /* The first n bytes of what was ready have left. */
 void outbox_sent(struct outbox *o, size_t n);
+/* Gives back what memory it keeps ready while it is empty. */
+void outbox_trim(struct outbox *o);
 
 #endif

@@ -210,6 +210,14 @@ static void test_memory(void **state)
     outbox_put(&o, (struct bytes){room, 1 << 20}, 0);
     outbox_sent(&o, 1 << 20);
     assert_true(o.bytes.cap < 64 * 1024);
+    outbox_put(&o, BYTES("a"), 3);
+    outbox_trim(&o);
+    assert_int_equal(outbox_pending(&o), 1);
+    outbox_sent(&o, 1);
+    outbox_trim(&o);
+    assert_int_equal(o.bytes.cap + o.gates.cap, 0);
+    outbox_put(&o, BYTES("b"), 0);
+    assert_int_equal(outbox_pending(&o), 1);
     mem_free(room);
     outbox_fini(&o);
 }

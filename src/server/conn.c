@@ -365,6 +365,12 @@ void conn_flush(struct conn *c)
     if (!(c->interest & LOOP_WRITE)) gate(c);
 }
 
+void conn_trim(struct conn *c)
+{
+    if (c->input.len == 0) buf_fini(&c->input);
+    outbox_trim(&c->session->out);
+}
+
 /* ---- Life ---- */
 
 static void on_ready(void *arg, unsigned ready)

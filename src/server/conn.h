@@ -43,6 +43,8 @@ void conn_flush(struct conn *c);
 /* Closes it when its output is over client-output-buffer-limit; true then. */
 bool conn_check_output(struct conn *c);
 void conn_close(struct conn *c); /* DEAD; freed by conn_free_dead */
+/* Gives back buffers that are empty. */
+void conn_trim(struct conn *c);
 /* Feeds input that was kept while the broker took nothing. */
 void conn_resume(struct conn *c);
 void conn_unhold(struct conn *c);

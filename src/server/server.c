@@ -196,7 +196,8 @@ static bool is_idle(const struct conn *c, int64_t timeout_s, int64_t now_ms)
            !(c->session->flags & (SESSION_BLOCKED | SESSION_INTERNAL));
 }
 
-/* Once a second: who has been idle, or over the soft limit of its output, for too long. */
+/* Once a second: who has been idle, or over the soft limit of its output, for too long is closed;
+ * who rests gives its buffers back. */
 static void close_late(struct server *s)
 {
     int64_t timeout_s = broker_settings(s->broker)->timeout;
@@ -207,6 +208,7 @@ static void close_late(struct server *s)
         if (c->state == CONN_DEAD) continue;
         if (is_idle(c, timeout_s, now_ms)) conn_close(c);
         else if (c->over_soft_ms != 0) conn_check_output(c);
+        else if (now_ms - c->session->active_ms > 2000) conn_trim(c);
     }
 }
 

@@ -238,3 +238,16 @@ def test_half_closed_gets_what_was_published_before(either):
         assert act.call("PUBLISH", "news", "one")[1] == b"1"
         s.shutdown(socket.SHUT_WR)
         assert s.recv(1000) == frame(b"news", b"one")
+
+
+def test_idle_connections_keep_no_buffers(leat):
+    act = Connection(leat.port)
+    act.call("SET", "k", b"y" * 3000)
+    conns = [Connection(leat.port) for _ in range(300)]
+    assert all(len(c.call("GET", "k")[1]) == 3000 for c in conns)
+    before = info(act, "used_memory")
+    time.sleep(4)
+    assert before - info(act, "used_memory") > 300 * 2500
+    assert all(len(c.call("GET", "k")[1]) == 3000 for c in conns)
+    for c in conns:
+        c.close()
