@@ -2,8 +2,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "broker/change_idmp.h"
 #include "broker/change_stream.h"
+#include "broker/cmd_stream_idmp.h"
 #include "broker/stream_args.h"
+
+enum { IDMP_RECORD_BYTES = 128 }; /* beside its texts */
 
 /* ---- XADD ---- */
 
@@ -12,6 +16,7 @@ struct add {
     bool any_ms, any_seq; /* "*", "ms-*" */
     struct stream_id id;
     struct stream_trim_args trim;
+    struct idmp_args idmp;
     const struct bytes *fields;
     size_t field_count;
 };
@@ -32,6 +37,7 @@ static bool parse_add_options(struct call *c, struct add *a, size_t *i)
         struct bytes arg = c->argv[*i];
         if (arg.len == 1 && arg.data[0] == '*') break; /* nearly always, and at once */
         int taken = stream_arg_trim(c, i, &a->trim);
+        if (taken == 0) taken = idmp_parse(c, i, &a->idmp);
         if (taken < 0) return false;
         if (taken > 0) continue;
         if (!bytes_is_word(arg, "nomkstream")) break;
@@ -57,7 +63,7 @@ static bool parse_add(struct call *c, struct add *a)
         resp_error(c->reply, "ERR The ID specified in XADD must be greater than 0-0");
         return false;
     }
-    return true;
+    return idmp_parse_end(c, &a->idmp, !a->any_ms, a->fields, a->field_count);
 }
 
 /* The id behind `last` that was asked for; false when there is none. */
@@ -121,10 +127,13 @@ static void xadd(struct call *c)
         return;
     }
     struct stream *s = k == NULL ? NULL : stream_of(k);
+    if (idmp_reply_duplicate(c, s, &a.idmp)) return;
     if (!choose_id(c, &a, s == NULL ? STREAM_ID_MIN : s->last_id, &id)) return;
     if (a.trim.given && !stream_is_there(c, plan_trim(s, &a.trim.trim, id, &keep_from, &gone)))
         return;
+    if (a.idmp.given && !call_admit(c, c->argv[1].len + IDMP_RECORD_BYTES)) return;
     k = change_stream_add(c, k, c->argv[1], id, a.fields, a.field_count);
+    if (a.idmp.given) change_idmp_add(c, k, a.idmp.pid, a.idmp.iid, id);
     stream_reply_id(c, id);
     call_event(c, NOTIFY_STREAM, "xadd", c->argv[1]);
     if (gone == 0) return;
@@ -301,8 +310,9 @@ static void xsetid(struct call *c)
 const struct command cmd_stream[] = {
     {.name = "xadd", .arity = -5, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, ONE_KEY, STREAM,
      .since = "5.0.0",
-     .syntax = "XADD key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [<MAXLEN | MINID> [= | ~] "
-               "threshold [LIMIT count]] <* | id> field value [field value ...]",
+     .syntax = "XADD key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [IDMPAUTO producer-id | IDMP "
+               "producer-id idempotent-id] [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] "
+               "<* | id> field value [field value ...]",
      .summary = "Adds an entry to a stream, and perhaps trims it. Creates the key if absent.",
      .handler = xadd,
      .complexity = "O(1); trimming O(N) in blocks removed"},

@@ -2,11 +2,32 @@
 #include "broker/group_reply.h"
 #include "broker/retention.h"
 #include "broker/stream_args.h"
+#include "keys/stream_idmp.h"
 
 static void field_int(struct call *c, const char *name, uint64_t n)
 {
     resp_bulk_str(c->reply, name);
     resp_int(c->reply, (int64_t)n);
+}
+
+/* Shown where it is in use. */
+static size_t idmp_fields(const struct stream *s)
+{
+    enum { FIELDS = 6 };
+    return s->idmp != NULL ? FIELDS : 0;
+}
+
+static void reply_idmp(struct call *c, const struct stream *s)
+{
+    struct stream_idmp *m = s->idmp;
+    if (m == NULL) return;
+    idmp_expire(m, c->now_ms);
+    field_int(c, "idmp-duration", m->duration_s);
+    field_int(c, "idmp-maxsize", m->maxsize);
+    field_int(c, "pids-tracked", map_count(&m->producers));
+    field_int(c, "iids-tracked", m->tracked);
+    field_int(c, "iids-added", m->added);
+    field_int(c, "iids-duplicates", m->duplicates);
 }
 
 static void field_id(struct call *c, const char *name, struct stream_id id)
@@ -42,6 +63,7 @@ static void reply_figures(struct call *c, const struct stream *s, struct stream_
     field_id(c, "max-deleted-entry-id", s->max_deleted_id);
     field_int(c, "entries-added", s->entries_added);
     field_id(c, "recorded-first-entry-id", first);
+    reply_idmp(c, s);
 }
 
 /* leat's own: where the bytes are, and which retention holds. */
@@ -66,7 +88,7 @@ static void stream_summary(struct call *c, struct stream *s)
     struct stream_entry first = {0}, last = {0};
     int a = find_end(s, stream_first, &first), b = find_end(s, stream_last, &last);
     if (!stream_is_there(c, a) || !stream_is_there(c, b)) return;
-    resp_map(c->reply, 16);
+    resp_map(c->reply, 16 + idmp_fields(s));
     reply_figures(c, s, first.id);
     field_int(c, "groups", groups_count(s->groups));
     field_entry(c, "first-entry", &first);
@@ -80,7 +102,7 @@ static void stream_full(struct call *c, struct stream *s, uint64_t max)
     int there = stream_first(s, &first);
     int64_t n = stream_prepare_reply(s, STREAM_ID_MIN, STREAM_ID_MAX, false, max);
     if (!stream_is_there(c, there) || !stream_is_there(c, n) || !group_reply_prepare(c, s)) return;
-    resp_map(c->reply, 15);
+    resp_map(c->reply, 15 + idmp_fields(s));
     reply_figures(c, s, first);
     resp_bulk_str(c->reply, "entries");
     if (!stream_reply_entries(c, s, STREAM_ID_MIN, STREAM_ID_MAX, false, (uint64_t)n)) return;

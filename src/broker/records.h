@@ -44,6 +44,8 @@
     X(64, STREAM_RETENTION, replay_stream_retention) /* age ms, bytes, acknowledged (ints)      */ \
     X(65, STREAM_BLOCK, replay_stream_block) /* a block (docs/format.md) with its bytes             */ \
     X(66, STREAM_CHUNK, replay_stream_chunk) /* a block whose bytes are in a chunk                  */ \
+    X(68, STREAM_IDMP_ADD, replay_stream_idmp_add) /* pid, iid, id, time ms, counts (varints)   */ \
+    X(69, STREAM_IDMP_SET, replay_stream_idmp_set) /* seconds, size, forget, counts (varints)   */ \
     X(67, STREAM_META, replay_stream_meta) /* last id, largest deleted, counts, retention           */ \
     X(70, GROUP_SET, replay_group_set)    /* group, last id, ordinal (varints)                  */ \
     X(71, GROUP_DESTROY, replay_group_destroy) /* group                                         */ \

@@ -12,6 +12,7 @@
 #include "broker/change_stream.h"
 #include "broker/internal.h"
 #include "keys/stream_group.h"
+#include "keys/stream_idmp.h"
 
 enum {
     SLICE_US = 200, /* of a walk, and a twentieth of the loop's time in all */
@@ -160,6 +161,10 @@ static bool apply(struct broker *b, int db, struct key *k)
     struct stream_retention keep;
     struct stream_trim t;
     bool more = false;
+    if (s->idmp != NULL) {
+        idmp_expire(s->idmp, b->now_ms);
+        b->retention->found = true;
+    }
     if (key_is_expired(k, b->now_ms) || retention_of(b, key_name(k), s, &keep) == RETENTION_NONE)
         return false;
     b->retention->found = true;

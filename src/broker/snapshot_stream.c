@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "broker/change_idmp.h"
 #include "broker/records.h"
 #include "broker/snapshot.h"
 #include "keys/stream_priv.h"
@@ -103,6 +104,7 @@ static bool put_blocks(struct snapshot_writer *w, int db, const struct key *k, u
         if (b->ref.file != 0) store_tidy(s->store, b);
     }
     put_meta(w, db, k);
+    idmp_put(w, db, k);
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "keys/stream_group.h"
+#include "keys/stream_idmp.h"
 #include "keys/stream_priv.h"
 
 void stream_init(struct key *k, struct stream_store *store)
@@ -86,6 +87,7 @@ static void free_stream(struct key *k)
     store_forget_tail(s->store, s);
     for (size_t i = 0; i < s->count; i++) store_forget(s->store, block_at(s, i));
     groups_free(s->groups);
+    idmp_free(s->idmp);
     mem_free(s->blocks);
     mem_free(s);
 }
@@ -359,6 +361,7 @@ static void copy_stream(struct key *to, const struct key *from)
     t->entries_added = s->entries_added;
     t->next_ordinal = s->next_ordinal;
     t->retention = s->retention;
+    t->idmp = idmp_copy(s->idmp);
     t->groups = groups_copy(s->groups);
 }
 
@@ -366,7 +369,7 @@ static size_t memory_of(const struct key *k, size_t samples)
 {
     uint64_t memory, disk;
     stream_bytes(stream_of(k), &memory, &disk);
-    return memory + groups_memory(stream_of(k)->groups);
+    return memory + groups_memory(stream_of(k)->groups) + idmp_memory(stream_of(k)->idmp);
 }
 
 static size_t weight_of(const struct key *k)

@@ -29,6 +29,7 @@
 
 struct stream_block; /* stream_block.h */
 struct groups;       /* stream_group.h */
+struct stream_idmp;  /* stream_idmp.h */
 struct stream_store; /* stream_store.h */
 
 /* What of a stream goes by itself; 0: nothing does. */
@@ -50,6 +51,7 @@ struct stream {
     struct groups *groups;  /* NULL: none */
     struct stream_retention retention;
     uint64_t serial; /* no other stream of this process has it, or had */
+    struct stream_idmp *idmp; /* NULL: not used */
     struct stream *prev_unsealed, *next_unsealed; /* the store's */
 };
 

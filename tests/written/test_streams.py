@@ -6,6 +6,7 @@ import time
 import pytest
 
 from support.resp import Connection, encode, texts, to_bytes
+from support.servers import Leat
 
 
 @pytest.fixture
@@ -195,3 +196,115 @@ class TestRetention:
         heard = [texts(conns[1].read()[1])[2] for _ in range(3)]
         conns[0].call("CONFIG", "SET", "notify-keyspace-events", "")
         assert heard == [b"xadd", b"xretain", b"xtrim"]
+
+
+class TestIdempotentProduction:
+    """https://redis.io/docs/latest/develop/data-types/streams/idempotency/, /commands/xadd/ and
+    /commands/xcfgset/ (Redis 8.6)."""
+
+    def add(self, c, *options, fields=("f", "v")):
+        return texts(c.call("XADD", "s", *options, "*", *fields))
+
+    def test_the_same_id_is_answered_and_nothing_added(self, c):
+        first = self.add(c, "IDMP", "p1", "i1")
+        assert self.add(c, "IDMP", "p1", "i1") == first
+        assert self.add(c, "idmp", "p1", "i1", fields=("other", "content")) == first
+        assert texts(c.call("XLEN", "s")) == 1
+        assert self.add(c, "IDMP", "p1", "i2") != first
+        assert self.add(c, "IDMP", "p2", "i1") != first  # producers do not know of each other
+        assert texts(c.call("XLEN", "s")) == 3
+
+    def test_automatic_ids_are_made_of_the_content(self, c):
+        first = self.add(c, "IDMPAUTO", "p1")
+        assert self.add(c, "IDMPAUTO", "p1") == first
+        assert self.add(c, "IDMPAUTO", "p1", fields=("f", "w")) != first
+        assert self.add(c, "IDMPAUTO", "p1", fields=("fv", "")) != first
+        assert self.add(c, "IDMPAUTO", "p2") != first
+        assert texts(c.call("XLEN", "s")) == 4
+
+    def test_with_other_options(self, c):
+        assert texts(c.call("XADD", "s", "NOMKSTREAM", "IDMP", "p", "i", "*", "f", "v")) is None
+        first = self.add(c, "MAXLEN", "1", "IDMP", "p", "i")
+        assert self.add(c, "IDMP", "p", "i", "MAXLEN", "0") == first
+        assert texts(c.call("XLEN", "s")) == 1  # a duplicate does not trim either
+
+    @pytest.mark.parametrize("args,error", [
+        (["IDMP", "p", "i", "1-1", "f", "v"], "ERR IDMP/IDMPAUTO can be used only with auto-generated IDs"),
+        (["IDMPAUTO", "p", "5-*", "f", "v"], "ERR IDMP/IDMPAUTO can be used only with auto-generated IDs"),
+        (["IDMP", "p", "*", "f", "v"], "ERR Invalid stream ID"),
+        (["IDMP", "p", "i", "IDMPAUTO", "p", "*", "f", "v"], "ERR IDMP/IDMPAUTO specified multiple times"),
+        (["IDMP", "", "i", "*", "f", "v"], "ERR"), (["IDMP", "p", "", "*", "f", "v"], "ERR"),
+        (["IDMPAUTO", "", "*", "f", "v"], "ERR")])
+    def test_errors(self, c, args, error):
+        assert texts(c.call("XADD", "s", *args)).startswith(error.encode())
+        assert texts(c.call("EXISTS", "s")) == 0
+
+    def test_only_the_newest_are_known(self, c):
+        self.add(c)
+        c.call("XCFGSET", "s", "IDMP-MAXSIZE", "2")
+        ids = [self.add(c, "IDMP", "p", i) for i in ("a", "b", "c")]
+        assert self.add(c, "IDMP", "p", "c") == ids[2] and self.add(c, "IDMP", "p", "b") == ids[1]
+        assert self.add(c, "IDMP", "p", "a") not in ids
+
+    def test_only_for_a_while(self, c):
+        self.add(c)
+        c.call("XCFGSET", "s", "IDMP-DURATION", "1")
+        first = self.add(c, "IDMP", "p", "i")
+        assert self.add(c, "IDMP", "p", "i") == first
+        time.sleep(1.05)
+        assert self.add(c, "IDMP", "p", "i") != first
+        time.sleep(1.3)
+        told = info(c, "s")
+        assert told[b"pids-tracked"] == 0 and told[b"iids-tracked"] == 0 and told[b"iids-added"] == 2
+
+    def test_figures(self, c):
+        self.add(c)
+        assert b"idmp-duration" not in info(c, "s")  # not in use
+        for pid, iid in (("p", "1"), ("p", "2"), ("q", "1"), ("p", "1"), ("p", "1")):
+            self.add(c, "IDMP", pid, iid)
+        told = info(c, "s")
+        names = [b"idmp-duration", b"idmp-maxsize", b"pids-tracked", b"iids-tracked", b"iids-added", b"iids-duplicates"]
+        assert [told[n] for n in names] == [100, 100, 2, 3, 3, 2]
+        order = list(told)
+        at = order.index(b"recorded-first-entry-id")
+        assert order[at + 1:at + 7] == names and order[at + 7] == b"groups"
+        assert b"iids-added" in texts(c.call("XINFO", "STREAM", "s", "FULL"))
+
+    def test_new_limits_forget_all(self, c):
+        first = self.add(c, "IDMP", "p", "i")
+        assert texts(c.call("XCFGSET", "s", "IDMP-DURATION", "100", "IDMP-MAXSIZE", "100")) == b"OK"
+        assert self.add(c, "IDMP", "p", "i") == first  # the same as before
+        assert texts(c.call("XCFGSET", "s", "idmp-duration", "300")) == b"OK"
+        assert info(c, "s")[b"idmp-duration"] == 300 and info(c, "s")[b"iids-tracked"] == 0
+        assert self.add(c, "IDMP", "p", "i") != first
+
+    @pytest.mark.parametrize("args,error", [
+        ([], "ERR"), (["IDMP-DURATION"], "ERR syntax"), (["IDMP-DURATION", "0"], "ERR invalid duration"),
+        (["IDMP-DURATION", "86401"], "ERR invalid duration"), (["IDMP-MAXSIZE", "0"], "ERR invalid maxsize"),
+        (["IDMP-MAXSIZE", "10001"], "ERR invalid maxsize"), (["IDMP-MAXSIZE", "x"], "ERR value is not an integer"),
+        (["NIX", "1"], "ERR syntax")])
+    def test_limits_that_make_no_sense(self, c, args, error):
+        self.add(c)
+        assert texts(c.call("XCFGSET", "s", *args)).startswith(error.encode())
+        assert texts(c.call("XCFGSET", "nokey", "IDMP-MAXSIZE", "5")) == b"ERR no such key"
+
+    def test_copied_with_its_stream(self, c):
+        first = self.add(c, "IDMP", "p", "i")
+        c.call("COPY", "s", "t")
+        assert texts(c.call("XADD", "t", "IDMP", "p", "i", "*", "f", "v")) == first
+
+    def test_known_after_a_restart(self):
+        with Leat() as server:
+            server.start()
+            c = Connection(server.port)
+            first, auto = self.add(c, "IDMP", "p", "i"), self.add(c, "IDMPAUTO", "p")
+            c.call("XCFGSET", "s", "IDMP-MAXSIZE", "100")
+            for how in ("journal", "snapshot"):
+                if how == "snapshot":
+                    c.call("BGSAVE")
+                    until(lambda: b"rdb_bgsave_in_progress:0" in c.call("INFO", "persistence")[1])
+                server.kill()
+                server.start()
+                c = Connection(server.port)
+                assert self.add(c, "IDMP", "p", "i") == first and self.add(c, "IDMPAUTO", "p") == auto
+                assert texts(c.call("XLEN", "s")) == 2 and info(c, "s")[b"iids-added"] == 2
