@@ -293,7 +293,8 @@ static void report(const struct load *l, double seconds, double messages, double
            l->o.subscribers, l->o.depth, l->o.size, l->o.private_channels ? "true" : "false",
            seconds, messages / seconds, published / seconds, quantile_us(l, 0.5),
            quantile_us(l, 0.99));
-    if (l->o.pid > 0) printf(", \"server_ns_per_delivery\": %.2f", cpu_ns / messages);
+    if (l->o.pid > 0 && messages > 0)
+        printf(", \"server_ns_per_delivery\": %.2f", cpu_ns / messages);
     printf("}\n");
 }
 
