@@ -1,11 +1,12 @@
 /* `leat subscribers`: who subscribes to channels.
  *
- * leat tells one map per subscriber (PUBSUB SUBSCRIBERS); whatever fields there are become columns.
- * Other servers only count (PUBSUB NUMSUB). */
+ * leat answers PUBSUB SUBSCRIBERS by a map from each channel to a list of maps, one per subscriber;
+ * whatever fields there are become columns. Other servers only count (PUBSUB NUMSUB). */
 #include <stdio.h>
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/tool/inspect.h"
 #include "cli/tool/reply_json.h"
 #include "cli/tool/text.h"
 #include "cli/tool/tool.h"
@@ -14,11 +15,12 @@ enum { COLUMNS_MAX = 24 };
 
 struct subscribers {
     struct tool tool;
-    struct leat_reply **replies; /* one per channel */
+    struct leat_reply *reply; /* of PUBSUB SUBSCRIBERS */
     struct column columns[COLUMNS_MAX];
     char *titles[COLUMNS_MAX]; /* owned; [0] is NULL */
     struct bytes fields[COLUMNS_MAX];
     size_t column_count;
+    int64_t now_ms;
 };
 
 static const struct argp_option options[] = {TOOL_OPTIONS};
@@ -43,13 +45,29 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 /* ---- leat ---- */
 
+static const struct leat_reply *list_of(const struct subscribers *s, size_t channel)
+{
+    return leat_reply_get(s->reply, s->tool.args[channel]);
+}
+
+static size_t count_of(const struct leat_reply *list)
+{
+    return list != NULL ? leat_reply_count(list) : 0;
+}
+
+static bool ends_in_ms(struct bytes field)
+{
+    return field.len > 3 && memcmp(field.data + field.len - 3, "-ms", 3) == 0;
+}
+
+/* `since-ms` is SINCE: what it shows is a time. */
 static void add_column(struct subscribers *s, struct bytes field)
 {
     for (size_t i = 1; i < s->column_count; i++)
         if (bytes_eq(s->fields[i], field)) return;
     if (s->column_count == COLUMNS_MAX) return;
     struct buf title = {0};
-    text_put_word(&title, field);
+    text_put_word(&title, (struct bytes){field.data, field.len - (ends_in_ms(field) ? 3 : 0)});
     buf_putc(&title, '\0');
     for (char *c = title.data; *c != '\0'; c++)
         if (*c >= 'a' && *c <= 'z') *c = (char)(*c - 'a' + 'A');
@@ -60,11 +78,19 @@ static void add_column(struct subscribers *s, struct bytes field)
     buf_fini(&title);
 }
 
-static void put_cell(struct table *table, const struct leat_reply *value)
+static void put_cell(struct subscribers *s, struct table *table, struct bytes field,
+                     const struct leat_reply *value)
 {
+    enum leat_type type = value != NULL ? leat_reply_type(value) : LEAT_NULL;
+    int64_t n = type == LEAT_INTEGER ? leat_reply_integer(value) : 0;
+    struct stream_id as_id = {n > 0 ? (uint64_t)n : 0, 0};
+    if (type == LEAT_INTEGER && ends_in_ms(field)) {
+        if (stream_id_is_time(as_id)) inspect_put_time(&s->tool, table, true, as_id, s->now_ms);
+        else inspect_put_span(&s->tool, table, n);
+        return;
+    }
     struct json_out j;
     struct buf *cell = table_begin(table);
-    enum leat_type type = value != NULL ? leat_reply_type(value) : LEAT_NULL;
     if (type == LEAT_STRING || type == LEAT_STATUS) {
         if (tool_text(value).len > 0) text_put_word(cell, tool_text(value));
     } else if (type != LEAT_NULL) {
@@ -74,27 +100,36 @@ static void put_cell(struct table *table, const struct leat_reply *value)
     table_end(table);
 }
 
-static void put_table(struct subscribers *s)
+static const struct leat_reply *field_of(const struct leat_reply *map, struct bytes field)
 {
-    struct table table;
+    for (size_t k = 0; k + 1 < leat_reply_count(map); k += 2)
+        if (bytes_eq(tool_text(leat_reply_at(map, k)), field)) return leat_reply_at(map, k + 1);
+    return NULL;
+}
+
+static void find_columns(struct subscribers *s)
+{
     s->columns[0] = (struct column){"CHANNEL", false};
     s->column_count = 1;
     for (size_t c = 0; c < s->tool.arg_count; c++)
-        for (size_t i = 0; i < leat_reply_count(s->replies[c]); i++) {
-            const struct leat_reply *one = leat_reply_at(s->replies[c], i);
+        for (size_t i = 0; i < count_of(list_of(s, c)); i++) {
+            const struct leat_reply *one = leat_reply_at(list_of(s, c), i);
             for (size_t k = 0; k + 1 < leat_reply_count(one); k += 2)
                 add_column(s, tool_text(leat_reply_at(one, k)));
         }
+}
+
+static void put_table(struct subscribers *s)
+{
+    struct table table;
+    find_columns(s);
     table_init(&table, s->columns, s->column_count);
     for (size_t c = 0; c < s->tool.arg_count; c++)
-        for (size_t i = 0; i < leat_reply_count(s->replies[c]); i++) {
+        for (size_t i = 0; i < count_of(list_of(s, c)); i++) {
+            const struct leat_reply *one = leat_reply_at(list_of(s, c), i);
             table_word(&table, bytes_of(s->tool.args[c]));
-            for (size_t k = 1; k < s->column_count; k++) {
-                char *name = mem_calloc(s->fields[k].len + 1);
-                memcpy(name, s->fields[k].data, s->fields[k].len);
-                put_cell(&table, leat_reply_get(leat_reply_at(s->replies[c], i), name));
-                mem_free(name);
-            }
+            for (size_t k = 1; k < s->column_count; k++)
+                put_cell(s, &table, s->fields[k], field_of(one, s->fields[k]));
         }
     if (table_rows(&table) > 0) tool_put_table(&s->tool, &table);
     else tool_note(&s->tool, "nobody subscribes there");
@@ -102,17 +137,32 @@ static void put_table(struct subscribers *s)
     for (size_t i = 1; i < s->column_count; i++) mem_free(s->titles[i]);
 }
 
+/* Our JSON's names have underscores: `lag_messages`. */
+static void put_json_field(struct json_out *j, struct bytes name, const struct leat_reply *value)
+{
+    struct buf key = {0};
+    buf_put(&key, name);
+    for (size_t i = 0; i < key.len; i++)
+        if (key.data[i] == '-') key.data[i] = '_';
+    if (!bytes_eq(name, BYTES("channel"))) {
+        json_out_name(j, buf_bytes(&key));
+        reply_put_json(j, value);
+    }
+    buf_fini(&key);
+}
+
 static void put_json(struct subscribers *s)
 {
     for (size_t c = 0; c < s->tool.arg_count; c++)
-        for (size_t i = 0; i < leat_reply_count(s->replies[c]); i++) {
-            const struct leat_reply *one = leat_reply_at(s->replies[c], i);
+        for (size_t i = 0; i < count_of(list_of(s, c)); i++) {
+            const struct leat_reply *one = leat_reply_at(list_of(s, c), i);
             struct json_out j;
             json_out_init(&j, &s->tool.out);
             json_out_object(&j);
             json_out_key(&j, "channel");
             json_out_text(&j, s->tool.args[c]);
-            reply_put_json_fields(&j, one, "channel");
+            for (size_t k = 0; k + 1 < leat_reply_count(one); k += 2)
+                put_json_field(&j, tool_text(leat_reply_at(one, k)), leat_reply_at(one, k + 1));
             json_out_object_end(&j);
             buf_putc(&s->tool.out, '\n');
         }
@@ -120,15 +170,25 @@ static void put_json(struct subscribers *s)
 
 /* ---- Other servers ---- */
 
+/* NULL when the connection is lost. */
+static struct leat_reply *ask_for(struct subscribers *s, const char *words)
+{
+    struct ask a = {0};
+    ask_words(&a, words);
+    for (size_t i = 0; i < s->tool.arg_count; i++) ask_text(&a, s->tool.args[i]);
+    return tool_try(&s->tool, &a);
+}
+
 static void count_only(struct subscribers *s)
 {
     static const struct column columns[] = {{"CHANNEL", false}, {"SUBSCRIBERS", true}};
     struct table table;
-    struct ask a = {0};
-    ask_words(&a, "PUBSUB NUMSUB");
-    for (size_t i = 0; i < s->tool.arg_count; i++) ask_text(&a, s->tool.args[i]);
-    struct leat_reply *r = tool_call(&s->tool, &a);
-    if (r == NULL) return;
+    struct leat_reply *r = ask_for(s, "PUBSUB NUMSUB");
+    if (r != NULL && leat_reply_type(r) == LEAT_ERROR) tool_refuse(&s->tool, r);
+    if (s->tool.status != TOOL_OK) {
+        leat_sync_reply_free(r);
+        return;
+    }
     table_init(&table, columns, 2);
     for (size_t i = 0; i + 1 < leat_reply_count(r); i += 2) {
         struct bytes channel = tool_text(leat_reply_at(r, i));
@@ -153,24 +213,19 @@ static void count_only(struct subscribers *s)
     leat_sync_reply_free(r);
 }
 
-/* 1: all channels were answered; 0: the server does not know the command; -1: failed, and said so.
- */
+/* 1: the server told; 0: it does not know the command; -1: failed, and said so. */
 static int ask_all(struct subscribers *s)
 {
     struct leat_reply *hello = tool_tryf(&s->tool, "HELLO 3"); /* maps; without it, flat lists */
-    bool alive = hello != NULL;
+    if (hello == NULL) return -1;
     leat_sync_reply_free(hello);
-    for (size_t i = 0; i < s->tool.arg_count && alive; i++) {
-        struct leat_reply *r = tool_tryf(&s->tool, "PUBSUB SUBSCRIBERS %s", s->tool.args[i]);
-        s->replies[i] = r;
-        alive = r != NULL;
-        if (!alive || leat_reply_type(r) != LEAT_ERROR) continue;
-        struct bytes text = tool_text(r);
-        if (memmem(text.data, text.len, "subcommand", 10) != NULL) return 0;
-        tool_refuse(&s->tool, r);
-        return -1;
-    }
-    return alive ? 1 : -1;
+    s->reply = ask_for(s, "PUBSUB SUBSCRIBERS");
+    if (s->reply == NULL) return -1;
+    if (leat_reply_type(s->reply) != LEAT_ERROR) return 1;
+    struct bytes text = tool_text(s->reply);
+    if (memmem(text.data, text.len, "subcommand", 10) != NULL) return 0;
+    tool_refuse(&s->tool, s->reply);
+    return -1;
 }
 
 int cmd_subscribers(int argc, char **argv)
@@ -178,12 +233,11 @@ int cmd_subscribers(int argc, char **argv)
     static const struct argp argp = {options, parse, "CHANNEL...", doc, 0, 0, 0};
     struct subscribers s = {0};
     tool_parse(&argp, argc, argv, &s);
-    s.replies = mem_calloc(s.tool.arg_count * sizeof(struct leat_reply *));
+    s.now_ms = when_now_ms();
     int told = tool_connect(&s.tool) ? ask_all(&s) : -1;
     if (told == 0) count_only(&s);
     else if (told == 1 && s.tool.json) put_json(&s);
     else if (told == 1) put_table(&s);
-    for (size_t i = 0; i < s.tool.arg_count; i++) leat_sync_reply_free(s.replies[i]);
-    mem_free(s.replies);
+    leat_sync_reply_free(s.reply);
     return tool_end(&s.tool);
 }

@@ -172,8 +172,10 @@ def test_subscribers(cli):
     done = cli.run("subscribers", "news", "none")
     if answers(cli.server.port, "PUBSUB", "SUBSCRIBERS", "news"):
         told = cli.json("subscribers", "news", "none")
-        assert len(told) == 2 and all(t["channel"] == "news" and "address" in t for t in told)
-        assert "first" in [t["name"] for t in told]
+        assert len(told) == 2 and all(t["channel"] == "news" and t["addr"].startswith("127.0.0.1:") for t in told)
+        assert all(abs(t["since_ms"] / 1000 - time.time()) < 60 and t["lag_messages"] == 0 for t in told)
+        if answers(cli.server.port, "CONFIG", "GET", "durable"):
+            assert "first" in [t["name"] for t in told]
         assert done.stdout.startswith("CHANNEL ") and len(done.stdout.splitlines()) == 3
     else:
         assert done.stdout.splitlines() == ["CHANNEL SUBSCRIBERS", "news 2", "none 0"]
@@ -307,24 +309,31 @@ def bulk(*texts_):
 
 @pytest.mark.parametrize("maps", [True, False])
 def test_subscribers_as_leat_tells(maps):
-    """With maps of RESP3, and flat lists where HELLO is refused."""
+    """With maps of RESP3, and flat lists where HELLO is refused. Fields it does not know yet are shown too."""
+    def mapped(count, items):
+        return (b"%%%d\r\n" % count if maps else b"*%d\r\n" % (2 * count)) + items
+
     def one(name, *more):
-        fields = bulk(b"name", name, b"address", b"127.0.0.1:5", b"since") + b":1795281361250\r\n" + b"".join(more)
-        count = 3 + len(more) // 2
-        return (b"%%%d\r\n" % count if maps else b"*%d\r\n" % (2 * count)) + fields
+        return mapped(4 + len(more) // 2, bulk(b"name", name, b"addr", b"127.0.0.1:5", b"since-ms") + b":1795281361250\r\n"
+                      + bulk(b"lag-ms") + b":1500\r\n" + b"".join(more))
     fake = Fake({
         "HELLO 3": b"%0\r\n" if maps else b"-ERR unknown command 'HELLO'\r\n",
-        "PUBSUB SUBSCRIBERS news": b"*2\r\n" + one(b"", bulk(b"lag"), b":7\r\n") + one(b"two words"),
-        "PUBSUB SUBSCRIBERS none": b"*0\r\n"})
-    run = lambda *words: subprocess.run([leat_binary(), "subscribers", *words, "--url", fake.url],
-                                        capture_output=True, text=True, timeout=30)
+        "PUBSUB SUBSCRIBERS news none": mapped(2, bulk(b"news") + b"*2\r\n" + one(b"", bulk(b"more-of"), b"*1\r\n:7\r\n")
+                                               + one(b"two words") + bulk(b"none") + b"*0\r\n"),
+        "PUBSUB SUBSCRIBERS none": mapped(1, bulk(b"none") + b"*0\r\n")})
+
+    def run(*words):
+        return subprocess.run([leat_binary(), "subscribers", *words, "--url", fake.url], capture_output=True,
+                              text=True, timeout=30)
     done = run("news", "none")
     assert done.returncode == 0 and done.stderr == ""
-    assert done.stdout.splitlines() == ["CHANNEL NAME ADDRESS SINCE LAG", "news - 127.0.0.1:5 1795281361250 7",
-                                        'news "two words" 127.0.0.1:5 1795281361250 -']
+    time_ = "2026-11-21T17:16:01.250Z"
+    assert done.stdout.splitlines() == [
+        "CHANNEL NAME ADDR SINCE LAG MORE-OF", "news - 127.0.0.1:5 %s 1500ms [7]" % time_,
+        'news "two words" 127.0.0.1:5 %s 1500ms -' % time_]
     told = [json.loads(line) for line in run("news", "none", "--json").stdout.splitlines()]
-    assert told == [{"channel": "news", "name": "", "address": "127.0.0.1:5", "since": 1795281361250, "lag": 7},
-                    {"channel": "news", "name": "two words", "address": "127.0.0.1:5", "since": 1795281361250}]
+    common = {"channel": "news", "addr": "127.0.0.1:5", "since_ms": 1795281361250, "lag_ms": 1500}
+    assert told == [dict(common, name="", more_of=[7]), dict(common, name="two words")]
     done = run("none")
     assert done.returncode == 0 and done.stdout == "" and "nobody" in done.stderr
     fake.close()

@@ -90,11 +90,6 @@ static void test_replies(void **state)
     reply_put_json(&j,
                    reply(BYTES("*3\r\n%2\r\n+a\r\n:1\r\n$1\r\nb\r\n~1\r\n#t\r\n,1.5\r\n_\r\n")));
     expect(&out, "[{\"a\":1,\"b\":[true]},1.5,null]");
-    json_out_init(&j, &out);
-    json_out_object(&j);
-    reply_put_json_fields(&j, reply(BYTES("*4\r\n+a\r\n:1\r\n+b\r\n-ERR no\r\n")), "a");
-    json_out_object_end(&j);
-    expect(&out, "{\"b\":\"ERR no\"}");
     struct buf deep = {0};
     for (int i = 0; i < 40; i++) buf_printf(&deep, "*1\r\n");
     buf_printf(&deep, ":1\r\n");

@@ -9,16 +9,6 @@ static struct bytes text_of(const struct leat_reply *r)
     return text;
 }
 
-void reply_put_json_fields(struct json_out *j, const struct leat_reply *r, const char *except)
-{
-    for (size_t i = 0; i + 1 < leat_reply_count(r); i += 2) {
-        struct bytes name = text_of(leat_reply_at(r, i));
-        if (except != NULL && bytes_eq(name, bytes_of(except))) continue;
-        json_out_name(j, name);
-        reply_put_json(j, leat_reply_at(r, i + 1));
-    }
-}
-
 void reply_put_json(struct json_out *j, const struct leat_reply *r)
 {
     enum leat_type type = leat_reply_type(r);
@@ -31,7 +21,10 @@ void reply_put_json(struct json_out *j, const struct leat_reply *r)
         json_out_array_end(j);
     } else if (type == LEAT_MAP) {
         json_out_object(j);
-        reply_put_json_fields(j, r, NULL);
+        for (size_t i = 0; i + 1 < leat_reply_count(r); i += 2) {
+            json_out_name(j, text_of(leat_reply_at(r, i)));
+            reply_put_json(j, leat_reply_at(r, i + 1));
+        }
         json_out_object_end(j);
     } else if (type == LEAT_INTEGER) {
         json_out_int(j, leat_reply_integer(r));
