@@ -61,7 +61,7 @@ static bool ends_in_ms(struct bytes field)
 }
 
 /* `since-ms` is SINCE: what it shows is a time. */
-static void add_column(struct subscribers *s, struct bytes field)
+static void add_column(struct subscribers *s, struct bytes field, bool number)
 {
     for (size_t i = 1; i < s->column_count; i++)
         if (bytes_eq(s->fields[i], field)) return;
@@ -74,7 +74,7 @@ static void add_column(struct subscribers *s, struct bytes field)
     size_t at = s->column_count++;
     s->titles[at] = mem_strdup(title.data);
     s->fields[at] = field;
-    s->columns[at] = (struct column){s->titles[at], false};
+    s->columns[at] = (struct column){s->titles[at], number};
     buf_fini(&title);
 }
 
@@ -115,7 +115,8 @@ static void find_columns(struct subscribers *s)
         for (size_t i = 0; i < count_of(list_of(s, c)); i++) {
             const struct leat_reply *one = leat_reply_at(list_of(s, c), i);
             for (size_t k = 0; k + 1 < leat_reply_count(one); k += 2)
-                add_column(s, tool_text(leat_reply_at(one, k)));
+                add_column(s, tool_text(leat_reply_at(one, k)),
+                           leat_reply_type(leat_reply_at(one, k + 1)) == LEAT_INTEGER);
         }
 }
 
