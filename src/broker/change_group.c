@@ -221,6 +221,27 @@ size_t change_pending_drop_all(struct call *c, struct key *k, const struct strea
     return dropped;
 }
 
+static size_t drop_below(struct group *g, struct stream_id id)
+{
+    struct stream_id first;
+    size_t dropped = 0;
+    for (; pending_first(&g->pending, &first) && stream_id_cmp(first, id) < 0; dropped++)
+        group_drop_pending(g, first);
+    return dropped;
+}
+
+size_t change_pending_drop_below(struct call *c, struct key *k, struct group *g,
+                                 struct stream_id id)
+{
+    size_t dropped = drop_below(g, id);
+    if (dropped == 0) return 0;
+    struct buf *items = record(c, k, REC_PENDING_DROP_BELOW);
+    record_put_bytes(items, group_name(g));
+    record_put_varint(items, id.ms);
+    record_put_varint(items, id.seq);
+    return dropped;
+}
+
 size_t change_pending_bytes(const struct key *k, size_t n, bool differ)
 {
     enum { HEAD_BYTES = 64 };
@@ -340,5 +361,15 @@ int replay_pending_drop(struct keyspace *ks, struct record *r)
         for (; runs.n > 0; runs.n--, id.seq++)
             if (!group_drop_pending(g, id) && !r->lenient) return -EBADMSG;
     }
+    return 0;
+}
+
+int replay_pending_drop_below(struct keyspace *ks, struct record *r)
+{
+    struct group *g = take_group(ks, r);
+    struct stream_id id = {.ms = record_varint(r)};
+    id.seq = record_varint(r);
+    if (r->bad || g == NULL) return nonsense(r);
+    drop_below(g, id);
     return 0;
 }

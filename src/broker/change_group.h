@@ -37,6 +37,10 @@ size_t change_pending_drop(struct call *c, struct key *k, struct group *g,
 size_t change_pending_drop_all(struct call *c, struct key *k, const struct stream_id *ids,
                                size_t n);
 
+/* All with smaller ids. */
+size_t change_pending_drop_below(struct call *c, struct key *k, struct group *g,
+                                 struct stream_id id);
+
 /* What records of `n` entries take in the journal at most, beyond what the arguments tell: for
  * call_admit(). `differ`: their counts or times do. */
 size_t change_pending_bytes(const struct key *k, size_t n, bool differ);

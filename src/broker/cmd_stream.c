@@ -5,7 +5,7 @@
 #include "broker/change_idmp.h"
 #include "broker/change_stream.h"
 #include "broker/cmd_stream_idmp.h"
-#include "broker/stream_args.h"
+#include "broker/stream_refs.h"
 
 enum { IDMP_RECORD_BYTES = 128 }; /* beside its texts */
 
@@ -119,7 +119,8 @@ static void xadd(struct call *c)
 {
     struct add a = {0};
     struct key *k;
-    struct stream_id id, keep_from;
+    struct stream_id id, keep_from = STREAM_ID_MIN;
+    struct stream_cut cut;
     uint64_t gone = 0;
     if (!parse_add(c, &a) || !call_write_typed(c, c->argv[1], KEY_STREAM, &k)) return;
     if (k == NULL && a.no_make) {
@@ -131,13 +132,14 @@ static void xadd(struct call *c)
     if (!choose_id(c, &a, s == NULL ? STREAM_ID_MIN : s->last_id, &id)) return;
     if (a.trim.given && !stream_is_there(c, plan_trim(s, &a.trim.trim, id, &keep_from, &gone)))
         return;
+    if (!stream_is_there(c, stream_cut_plan(c, s, &a.trim, keep_from, gone, &cut))) return;
     if (a.idmp.given && !call_admit(c, c->argv[1].len + IDMP_RECORD_BYTES)) return;
     k = change_stream_add(c, k, c->argv[1], id, a.fields, a.field_count);
     if (a.idmp.given) change_idmp_add(c, k, a.idmp.pid, a.idmp.iid, id);
     stream_reply_id(c, id);
     call_event(c, NOTIFY_STREAM, "xadd", c->argv[1]);
-    if (gone == 0) return;
-    change_stream_trim(c, k, keep_from, gone);
+    if (stream_cut_count(&cut) == 0) return;
+    stream_cut_do(c, k, &cut);
     call_event(c, NOTIFY_STREAM, "xtrim", c->argv[1]);
 }
 
@@ -217,15 +219,18 @@ static void xtrim(struct call *c)
 {
     struct stream_trim_args a = {0};
     struct key *k;
-    struct stream_id keep_from;
+    struct stream_id keep_from = STREAM_ID_MIN;
+    struct stream_cut cut;
     uint64_t gone = 0;
     if (!parse_trim(c, &a) || !call_write_typed(c, c->argv[1], KEY_STREAM, &k)) return;
     if (k != NULL &&
         !stream_is_there(c, stream_trim_plan(stream_of(k), &a.trim, &keep_from, &gone)))
         return;
-    resp_int(c->reply, (int64_t)gone);
-    if (gone == 0) return;
-    change_stream_trim(c, k, keep_from, gone);
+    struct stream *s = k == NULL ? NULL : stream_of(k);
+    if (!stream_is_there(c, stream_cut_plan(c, s, &a, keep_from, gone, &cut))) return;
+    resp_int(c->reply, (int64_t)stream_cut_count(&cut));
+    if (stream_cut_count(&cut) == 0) return;
+    stream_cut_do(c, k, &cut);
     call_event(c, NOTIFY_STREAM, "xtrim", c->argv[1]);
 }
 

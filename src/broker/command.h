@@ -85,8 +85,9 @@ extern const struct command cmd_connection[], cmd_client[], cmd_server[], cmd_co
     cmd_config[], cmd_keys[], cmd_expire[], cmd_string[], cmd_list[], cmd_list_blocking[],
     cmd_hash[], cmd_set[], cmd_zset[], cmd_zset_range[], cmd_zset_ops[], cmd_multi[], cmd_persist[],
     cmd_pubsub[],
-    cmd_blocking[], cmd_script[], cmd_stream[], cmd_stream_read[], cmd_stream_info[], cmd_stream_retain[], cmd_stream_idmp[], cmd_group[],
-    cmd_group_read[], cmd_group_pending[], cmd_group_claim[];
+    cmd_blocking[], cmd_script[], cmd_stream[], cmd_stream_read[], cmd_stream_info[],
+    cmd_stream_retain[], cmd_stream_idmp[], cmd_stream_refs[], cmd_group[], cmd_group_read[],
+    cmd_group_pending[], cmd_group_claim[];
 
 /* Any case. NULL when unknown. */
 const struct command *command_find(struct bytes name);

@@ -53,7 +53,8 @@
     X(73, CONSUMER_DELETE, replay_consumer_delete) /* group, consumer; its pending go with it   */ \
     X(74, PENDING_SET, replay_pending_set) /* group, consumer, time ms, count (varint), runs    */ \
     X(75, PENDING_DROP, replay_pending_drop) /* group, runs                                     */ \
-    X(76, PENDING_GIVE, replay_pending_give) /* group, consumer, its heir, time ms or -1        */
+    X(76, PENDING_GIVE, replay_pending_give) /* group, consumer, its heir, time ms or -1        */  \
+    X(77, PENDING_DROP_BELOW, replay_pending_drop_below) /* group, id (varints)                 */
 /* clang-format on */
 
 enum record_kind {

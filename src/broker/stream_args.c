@@ -93,7 +93,7 @@ static bool parse_strategy(struct call *c, size_t *i, bool by_id, struct stream_
                  : parse_length(c, threshold, &a->trim.length);
 }
 
-static bool is_refs(struct bytes arg, enum stream_refs *ret)
+bool stream_arg_refs(struct bytes arg, enum stream_refs *ret)
 {
     static const char *const words[] = {"keepref", "delref", "acked"};
     for (int i = 0; i < 3; i++) {
@@ -115,7 +115,7 @@ int stream_arg_trim(struct call *c, size_t *i, struct stream_trim_args *a)
         *i += 2;
         return parse_limit(c, c->argv[*i - 1], a) ? 1 : -1;
     }
-    if (!is_refs(arg, &a->refs)) return 0;
+    if (!stream_arg_refs(arg, &a->refs)) return 0;
     ++*i;
     return 1;
 }

@@ -20,6 +20,8 @@ bool stream_arg_range(struct call *c, struct bytes from, struct bytes to,
 
 /* What happens to the groups' references to entries that go. */
 enum stream_refs { STREAM_KEEPREF, STREAM_DELREF, STREAM_ACKED };
+/* False, without a reply, when it is none of these words. */
+bool stream_arg_refs(struct bytes arg, enum stream_refs *ret);
 
 struct stream_trim_args {
     bool given;
