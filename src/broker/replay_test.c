@@ -14,7 +14,8 @@
 enum { PEERS = 3 };
 
 /* K: a key; F: a field or member; V: a value; N: a small integer; S: a score; D: a database; T: a
- * time to live in ms; U: a time in ms since 1970; L: a long value. */
+ * time to live in ms; U: a time in ms since 1970; L: a long value; I: the id of a new stream entry,
+ * J: of one there may be; X: the key of a stream, mostly; G: a group, C: a consumer of it. */
 static const char *const templates[] = {
     "SET K V",
     "SET K V",
@@ -106,6 +107,42 @@ static const char *const templates[] = {
     "LMOVE K K LEFT RIGHT",
     "RPOPLPUSH K K",
     "BLPOP K 0.01",
+    "XADD X I F V",
+    "XADD X I F V F L",
+    "XADD X I F V",
+    "XADD X MAXLEN ~ 4 I F V",
+    "XADD X MAXLEN 30 DELREF I F V",
+    "XADD X * F V",
+    "XDEL X J J",
+    "XTRIM X MINID = J ACKED",
+    "XTRIM X MAXLEN 9",
+    "XSETID X I",
+    "XREAD COUNT N STREAMS X J",
+    "XDELEX X DELREF IDS 2 J J",
+    "XACKDEL X G ACKED IDS 3 J J J",
+    "XGROUP CREATE X G 0 MKSTREAM",
+    "XGROUP CREATE X G $ MKSTREAM",
+    "XGROUP SETID X G J",
+    "XGROUP DESTROY X G",
+    "XGROUP CREATECONSUMER X G C",
+    "XGROUP DELCONSUMER X G C",
+    "XGROUP REPLACECONSUMER X G C TO C",
+    "XGROUP REPLACECONSUMER X G C",
+    "XREADGROUP GROUP G C COUNT N STREAMS X >",
+    "XREADGROUP GROUP G C STREAMS X >",
+    "XREADGROUP GROUP G C NOACK COUNT N STREAMS X >",
+    "XREADGROUP GROUP G C COUNT N STREAMS X 0",
+    "XREADGROUP GROUP G C CLAIM T COUNT N STREAMS X >",
+    "XREADGROUP GROUP G C BLOCK 10 STREAMS X >",
+    "XREADGROUP GROUP G C COUNT N STREAMS X X > >",
+    "XACK X G J J J",
+    "XCLAIM X G C 0 J J J",
+    "XCLAIM X G C T J J J JUSTID",
+    "XCLAIM X G C 0 J FORCE IDLE T RETRYCOUNT N LASTID J",
+    "XAUTOCLAIM X G C T 0 COUNT 3",
+    "XAUTOCLAIM X G C 0 J JUSTID",
+    "XPENDING X G",
+    "XINFO STREAM X FULL",
     "MULTI",
     "MULTI",
     "EXEC",
@@ -123,6 +160,7 @@ static const char *const templates[] = {
 enum { TEMPLATES = sizeof templates / sizeof *templates };
 
 static struct rng rng;
+static unsigned newest_id;
 
 static void put_long(struct buf *out)
 {
@@ -134,9 +172,13 @@ static void put_operand(struct buf *out, char kind)
 {
     static const char *const scores[] = {"1", "-2.5", "0.1", "inf", "-inf", "1e20", "3"};
     int64_t now_ms = bench_now_us / 1000;
+    unsigned id;
     switch (kind) {
     case 'K':
         buf_printf(out, "k%d", (int)rng_below(&rng, 10));
+        break;
+    case 'X':
+        buf_printf(out, rng_below(&rng, 20) ? "x%d" : "k%d", (int)rng_below(&rng, 3));
         break;
     case 'F':
         buf_printf(out, "f%d", (int)rng_below(&rng, 12));
@@ -161,6 +203,20 @@ static void put_operand(struct buf *out, char kind)
         break;
     case 'L':
         put_long(out);
+        break;
+    case 'I':
+        newest_id += rng_below(&rng, 5);
+        buf_printf(out, "%u-%u", newest_id / 4, newest_id % 4);
+        break;
+    case 'J':
+        id = newest_id - (unsigned)rng_below(&rng, newest_id < 60 ? newest_id + 1 : 60);
+        buf_printf(out, "%u-%u", id / 4, id % 4);
+        break;
+    case 'G':
+        buf_printf(out, "g%d", (int)rng_below(&rng, 2));
+        break;
+    case 'C':
+        buf_printf(out, "c%d", (int)rng_below(&rng, 3));
         break;
     default:
         buf_putc(out, kind);

@@ -11,6 +11,9 @@
 #include "keys/list.h"
 #include "keys/set.h"
 #include "keys/str.h"
+#include "keys/stream.h"
+#include "keys/stream_group.h"
+#include "keys/stream_store.h"
 #include "keys/zset.h"
 #include "resp/request.h"
 
@@ -235,6 +238,47 @@ static void dump_list(const struct key *k, struct buf *out)
     while (list_iter_next(&it, &value)) put_text(out, value);
 }
 
+static void put_id(struct buf *out, struct stream_id id)
+{
+    buf_printf(out, " %llu-%llu", (unsigned long long)id.ms, (unsigned long long)id.seq);
+}
+
+/* When a consumer asked last is left out: that alone is not recorded. */
+static void dump_group(struct group *g, struct stream *s, struct buf *out)
+{
+    struct pending_iter it;
+    struct pending_entry e;
+    must(group_settle(g, s) == 0);
+    put_text(out, group_name(g));
+    put_id(out, g->last_id);
+    buf_printf(out, " read %llu lag %llu:", (unsigned long long)group_entries_read(g, s),
+               (unsigned long long)group_lag(g, s));
+    for (size_t i = 0; i < g->consumer_count; i++) {
+        const struct consumer *of = g->consumers[i];
+        put_text(out, consumer_name(of));
+        buf_printf(out, "/%llu@%lld", (unsigned long long)of->pending, (long long)of->active_ms);
+    }
+    pending_iter_init(&it, &g->pending, STREAM_ID_MIN, PENDING_ANY, INT64_MAX);
+    while (pending_iter_next(&it, &e)) {
+        put_id(out, e.id);
+        buf_printf(out, "@%lld*%llu", (long long)e.time_ms, (unsigned long long)e.count);
+        put_text(out, consumer_name(group_owner(g, &e)));
+    }
+}
+
+static void dump_stream(const struct key *k, struct buf *out)
+{
+    struct stream *s = stream_of(k);
+    struct stream_iter it;
+    struct stream_entry e;
+    put_id(out, s->last_id);
+    put_id(out, s->max_deleted_id);
+    buf_printf(out, " +%llu", (unsigned long long)s->entries_added);
+    stream_iter_init(&it, s, STREAM_ID_MIN, STREAM_ID_MAX, false);
+    while (stream_iter_next(&it, &e) == 1) put_text(out, e.wire);
+    for (size_t i = 0; i < groups_count(s->groups); i++) dump_group(s->groups->list[i], s, out);
+}
+
 static void dump_key(int db, const struct key *k, struct buf *out)
 {
     char scratch[STR_INT_TEXT_MAX + 1];
@@ -246,12 +290,15 @@ static void dump_key(int db, const struct key *k, struct buf *out)
     if (k->type == KEY_SET) dump_set(k, out);
     if (k->type == KEY_ZSET) dump_zset(k, out);
     if (k->type == KEY_LIST) dump_list(k, out);
+    if (k->type == KEY_STREAM) dump_stream(k, out);
     buf_putc(out, '\n');
 }
 
 void bench_dump(struct bench *b, struct buf *out)
 {
     struct lines lines = {0};
+    bool waits = b->broker->streams->wait;
+    b->broker->streams->wait = true; /* entries are read from disk at once */
     for (int db = 0; db < KEYSPACE_DBS; db++) {
         struct map_iter it;
         const struct key *k;
@@ -262,5 +309,6 @@ void bench_dump(struct bench *b, struct buf *out)
         }
         map_iter_fini(&it);
     }
+    b->broker->streams->wait = waits;
     lines_put(&lines, out);
 }
