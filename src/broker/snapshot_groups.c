@@ -1,5 +1,5 @@
 /* The groups of a stream as records of a snapshot, some at a time: of each group its place, then
- * its consumers, then what is pending.
+ * what is pending, then its consumers, whose own times outdo those of their entries.
  *
  * Between two calls groups, consumers and entries may come and go: where to go on is remembered in
  * the groups themselves, by name and id, so that what nobody changes is neither skipped nor
@@ -103,14 +103,13 @@ static bool put_group(struct put *p, struct groups_place *at, const struct group
     if (at->stage == GROUPS_AT_GROUP) {
         group_put_record(begin(p, REC_GROUP_SET), g);
         end(p);
+        at->stage = GROUPS_AT_PENDING;
+    }
+    if (at->stage == GROUPS_AT_PENDING) {
+        if (!put_pending(p, at, g)) return false;
         at->stage = GROUPS_AT_CONSUMERS;
     }
-    if (at->stage == GROUPS_AT_CONSUMERS) {
-        if (!put_consumers(p, at, g)) return false;
-        at->stage = GROUPS_AT_PENDING;
-        at->next = STREAM_ID_MIN;
-    }
-    return put_pending(p, at, g);
+    return put_consumers(p, at, g);
 }
 
 bool groups_put(struct snapshot_writer *w, int db, const struct key *k, uint64_t *cursor)

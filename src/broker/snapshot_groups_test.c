@@ -150,7 +150,7 @@ static void check_restart(struct world *w)
 
 static void test_changes_beside_the_walk(void **state)
 {
-    unsigned rounds = getenv("LEAT_TORTURE") ? 60 : 4;
+    unsigned rounds = getenv("LEAT_TORTURE") ? 60 : 8;
     for (unsigned seed = 1; seed <= rounds; seed++) {
         struct world w = {0};
         unsigned steps = 0;

@@ -44,7 +44,7 @@ struct group {
 struct groups_place {
     char *group, *consumer; /* names; NULL: from the first on */
     size_t group_len, consumer_len;
-    enum { GROUPS_AT_GROUP, GROUPS_AT_CONSUMERS, GROUPS_AT_PENDING } stage;
+    enum { GROUPS_AT_GROUP, GROUPS_AT_PENDING, GROUPS_AT_CONSUMERS } stage;
     struct stream_id next; /* pending entry */
 };
 
