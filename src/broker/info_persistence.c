@@ -66,6 +66,11 @@ static void put_journal(struct broker *b, const struct journal_stats *j, struct 
     put(out, "journal_first_position", (int64_t)j->first_position);
     put(out, "journal_position", (int64_t)journal_head(b->journal));
     put(out, "journal_synced_position", (int64_t)journal_synced(b->journal));
+    put(out, "journal_unsynced_bytes", (int64_t)j->unsynced_bytes);
+    put(out, "journal_unsynced_bytes_max", (int64_t)j->unsynced_bytes_max);
+    put(out, "journal_prepared_segments", (int64_t)j->prepared);
+    put(out, "journal_prepared_bytes", (int64_t)j->prepared_bytes);
+    put(out, "journal_recycled_segments", (int64_t)j->recycled);
     put(out, "journal_batches", (int64_t)j->batches);
     put(out, "journal_records", (int64_t)j->records);
     buf_printf(out, "journal_records_per_batch:%.2f\r\n",

@@ -275,6 +275,40 @@ static void test_full_of_unsynced(void **state)
     bench_fini(&b);
 }
 
+/* Under the other policies as well: the sync that frees the writers begins at half of it, does not
+ * wait for its second, and wakes the loop. */
+static void test_full_of_unsynced_whatever_the_policy(void **state)
+{
+    for (int sync = JOURNAL_SYNC_EVERYSEC; sync <= JOURNAL_SYNC_NO; sync++) {
+        struct bench b;
+        struct tale fresh;
+        uint64_t wakes;
+        bench_init(&b, 29);
+        struct journal_options o = options_for(&b, (enum journal_sync)sync);
+        o.unsynced_bytes_max = 10000;
+        o.segment_bytes = 1 << 20;
+        tale_init(&fresh, 29, 400);
+        assert_int_equal(tale_open(&fresh, o, &b.error, &b.j), 0);
+        tale_fini(&fresh);
+        file_fault_set(&b.fault, FAULT_SYNC,
+                       (struct fault_rule){1, .onwards = true, .delay_us = 100000});
+        while (b.tale.position <= 10000) {
+            tale_append(&b.tale, b.j, 1);
+            journal_flush(b.j);
+            assert_int_equal(journal_covered(b.j), journal_head(b.j));
+        }
+        ssize_t ignored = read(journal_wake_fd(b.j), &wakes, sizeof(wakes));
+        (void)ignored;
+        assert_true(journal_is_full(b.j));
+        struct pollfd p = {.fd = journal_wake_fd(b.j), .events = POLLIN};
+        assert_int_equal(poll(&p, 1, 700), 1);
+        for (int i = 0; i < 70 && journal_is_full(b.j); i++) usleep(10000);
+        assert_false(journal_is_full(b.j));
+        file_fault_clear(&b.fault);
+        bench_fini(&b);
+    }
+}
+
 /* --- The disk is full --- */
 
 /* Appends turns of some 2 KB until one is refused with nothing waiting (what waits is reckoned at
@@ -497,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_slow_sync),
         cmocka_unit_test(test_written_during_sync),
         cmocka_unit_test(test_full_of_unsynced),
+        cmocka_unit_test(test_full_of_unsynced_whatever_the_policy),
         cmocka_unit_test(test_disk_full),
         cmocka_unit_test(test_too_large_for_the_disk),
         cmocka_unit_test(test_read_only_directory),

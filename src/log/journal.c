@@ -316,6 +316,7 @@ int journal_start(struct journal *j, const struct journal_from *from,
     int r = recover(j, from, ret_error);
     if (r < 0) return r;
     writer_register_metrics();
+    note_size(j);
     r = start_threads(j);
     if (r < 0) return open_fail(ret_error, r, "starting the journal in", j->dir);
     j->started = true;
@@ -403,6 +404,7 @@ void journal_drop_before(struct journal *j, uint64_t position)
         j->recycle_max = j->begun < RECYCLED_MAX ? j->begun : RECYCLED_MAX;
         if (j->recycle_max == 0) j->recycle_max = 1;
         j->begun = 0;
+        note_size(j);
     }
     pthread_cond_signal(&j->want);
     pthread_mutex_unlock(&j->lock);
@@ -471,9 +473,12 @@ int journal_wake_fd(const struct journal *j)
     return j->wake_fd;
 }
 
-bool journal_is_full(const struct journal *j)
+bool journal_is_full(struct journal *j)
 {
-    return j->head - atomic_load(&j->covered) > j->unsynced_bytes_max;
+    if (j->head - atomic_load(&j->synced) <= j->unsynced_bytes_max) return false;
+    /* Told before it is looked at once more, so that no sync in between goes unheard. */
+    atomic_store(&j->waited_for, true);
+    return j->head - atomic_load(&j->synced) > j->unsynced_bytes_max;
 }
 
 const char *journal_failure(const struct journal *j)

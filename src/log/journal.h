@@ -100,8 +100,9 @@ int journal_wait(struct journal *j, uint64_t position);
 /* An eventfd that becomes readable when the thread has advanced covered or the journal failed; the
  * owner reads it empty. Owned by the journal. */
 int journal_wake_fd(const struct journal *j);
-/* More bytes wait for the disk than unsynced_bytes_max: stop reading from writers. */
-bool journal_is_full(const struct journal *j);
+/* More bytes are not synced than unsynced_bytes_max, whatever the policy: stop reading from
+ * writers. journal_wake_fd() tells when some more are. */
+bool journal_is_full(struct journal *j);
 /* NULL, or why a write or sync failed (valid until close): acknowledge nothing more, say so and
  * exit. Never retried. */
 const char *journal_failure(const struct journal *j);
@@ -126,9 +127,10 @@ struct journal_stats {
     int64_t replay_us;
     int64_t sync_us_p50, sync_us_p99, sync_us_max;
     uint64_t segments;
-    uint64_t prepared, prepared_bytes; /* segments ready for use, beside those in use */
-    uint64_t recycled;                 /* segments used again instead of deleted, since the start */
-    bool pending_sync;                 /* bytes written but not synced */
+    uint64_t unsynced_bytes, unsynced_bytes_max; /* see journal_is_full() */
+    uint64_t prepared, prepared_bytes;           /* segments ready for use, beside those in use */
+    uint64_t recycled; /* segments used again instead of deleted, since the start */
+    bool pending_sync; /* bytes written but not synced */
 };
 void journal_stats(struct journal *j, struct journal_stats *ret);
 

@@ -72,6 +72,7 @@ struct journal {
     /* Published to the loop. */
     _Atomic uint64_t covered, synced;
     atomic_bool failed;                /* set once, after `failure` */
+    atomic_bool waited_for;            /* the loop waits for a sync, see journal_is_full() */
     atomic_bool hurry, stop_preparing; /* see struct segment_plan */
     char failure[512];
 
@@ -122,6 +123,8 @@ int64_t now_ms(void); /* monotonic */
 int64_t now_us(void);
 uint64_t wall_us(void);
 
+/* For the metrics; after a change of what segments there are, with `lock` held. */
+void note_size(struct journal *j);
 /* The segment's turn is over and all of it is synced. */
 void keep_segment(struct journal *j, struct segment *s);
 void segment_list_push(struct segment_list *list, struct segment *s);

@@ -119,6 +119,7 @@ static int recycle(struct journal *j, struct segment *s, uint64_t number)
     if (r == 0) {
         add_prepared(j, made);
         j->recycled++;
+        note_size(j);
         pthread_cond_broadcast(&j->progress);
     }
     pthread_mutex_unlock(&j->lock);

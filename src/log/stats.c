@@ -31,6 +31,8 @@ void journal_stats(struct journal *j, struct journal_stats *ret)
                           : j->retired.first != NULL ? j->retired.first->first_position
                                                      : j->current->first_position;
     ret->batches = j->batches;
+    ret->unsynced_bytes = j->head - atomic_load(&j->synced);
+    ret->unsynced_bytes_max = j->unsynced_bytes_max;
     ret->prepared_bytes = bytes_in(&j->prepared, &ret->prepared);
     ret->recycled = j->recycled;
     ret->sync_us_max = j->sync_us_max;

@@ -3,7 +3,10 @@
  *
  *   always     each batch is synced before it counts as covered; the next one gathers meanwhile
  *   everysec   one sync a second while there is something to sync
- *   no         only segments that are full, what somebody asked for, and everything at the end */
+ *   no         only segments that are full, what somebody asked for, and everything at the end
+ *
+ * Under both, half of the bytes that may be without a sync begin one, so that a writer has to wait
+ * for the disk only where it is faster than that. */
 #include <time.h>
 
 #include "log/journal_priv.h"
@@ -13,6 +16,7 @@ static int64_t sync_due_ms(const struct journal *j)
 {
     if (!writer_needs_sync(j)) return 0;
     if (j->stopping || j->sync == JOURNAL_SYNC_ALWAYS || j->retired.first != NULL) return 1;
+    if (j->written - atomic_load(&j->synced) > j->unsynced_bytes_max / 2) return 1;
     if (j->sync == JOURNAL_SYNC_EVERYSEC) return j->last_sync_ms + EVERYSEC_MS;
     return j->wanted > atomic_load(&j->synced) ? 1 : 0;
 }
@@ -35,7 +39,8 @@ static bool is_due(int64_t due_ms)
 /* The loop is told without the lock, which it would want at once. */
 static void tell_loop(struct journal *j, uint64_t covered_before)
 {
-    if (atomic_load(&j->covered) == covered_before) return;
+    bool waited_for = atomic_exchange(&j->waited_for, false);
+    if (atomic_load(&j->covered) == covered_before && !waited_for) return;
     pthread_mutex_unlock(&j->lock);
     journal_wake(j);
     pthread_mutex_lock(&j->lock);

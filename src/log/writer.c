@@ -23,6 +23,13 @@ static struct metric sync_seconds = {.name = "leat_journal_sync_seconds",
                                      .help = "Time that syncs of the journal take.",
                                      .kind = METRIC_HISTOGRAM_US};
 
+static struct metric recycled_total = {.name = "leat_journal_recycled_segments_total",
+                                       .help = "Segments used again instead of deleted.",
+                                       .kind = METRIC_COUNTER};
+static struct metric size_bytes = {.name = "leat_journal_size_bytes",
+                                   .help = "Size of the segments in use.",
+                                   .kind = METRIC_GAUGE};
+
 /* A batch on its way to the disk. */
 struct batch {
     struct unit *units; /* in order; NULL for a marker */
@@ -57,6 +64,14 @@ struct segment *segment_list_pop(struct segment_list *list)
     if (list->first == NULL) list->last = NULL;
     s->next = NULL;
     return s;
+}
+
+void note_size(struct journal *j)
+{
+    uint64_t bytes = j->kept_bytes + j->current->size;
+    for (const struct segment *s = j->retired.first; s != NULL; s = s->next) bytes += s->size;
+    metric_set(&size_bytes, (int64_t)bytes);
+    metric_set(&recycled_total, (int64_t)j->recycled);
 }
 
 void journal_wake(struct journal *j)
@@ -101,6 +116,7 @@ static bool roll(struct journal *j, uint64_t size)
     next->used = SEGMENT_HEADER;
     next->first_position = j->written;
     j->current = next;
+    note_size(j);
     return true;
 }
 
@@ -292,4 +308,6 @@ void writer_register_metrics(void)
     metrics_register(&batches_total);
     metrics_register(&bytes_total);
     metrics_register(&sync_seconds);
+    metrics_register(&recycled_total);
+    metrics_register(&size_bytes);
 }

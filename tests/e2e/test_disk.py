@@ -5,6 +5,7 @@ import ctypes
 import os
 import re
 import socket
+import threading
 import time
 
 import pytest
@@ -391,6 +392,48 @@ def test_reads_go_on_during_a_long_sync(make_leat, torture):
     assert texts(whole.read()[1]) == 2
     assert texts(hearer.read()[1])[2] == b"after my write"
     assert texts(watcher.read()[1])[2] == b"set"
+
+
+def fields(reply):
+    return dict(line.split(":", 1) for line in texts(reply).decode().splitlines() if ":" in line)
+
+
+@pytest.mark.parametrize("sync", ["always", "everysec", "no"])
+def test_unsynced_bytes_are_bounded(make_leat, sync):
+    """Writers far faster than the disk: their sockets are not read beyond the bound, under each policy,
+    and nothing stays behind when they are through."""
+    server = make_leat()
+    faults = Faults(server.folder, under=server.data)
+    server.start("--sync", sync, env=faults.env())
+    faults.set("sync delay_ms=400")
+    rounds, worst, value = 12, 0, "v" * 100000
+    watcher = Connection(server.port)
+    writers = [Connection(server.port) for _ in range(8)]
+
+    def write(conn, who):
+        for n in range(rounds):
+            conn.send(b"".join(encode(["SET", "k%d:%d" % (who, i), value]) for i in range(20)))
+        for n in range(rounds * 20):
+            assert conn.read()[1] == (b"+", b"OK")
+
+    threads = [threading.Thread(target=write, args=(c, who)) for who, c in enumerate(writers)]
+    for t in threads:
+        t.start()
+    while any(t.is_alive() for t in threads):
+        info = fields(watcher.call("INFO", "persistence"))
+        worst = max(worst, int(info["journal_unsynced_bytes"]))
+        time.sleep(0.005)
+    for t in threads:
+        t.join()
+    bound = int(info["journal_unsynced_bytes_max"])
+    assert bound == 64 << 20
+    # Beyond it, what each connection had sent already and was read in one turn.
+    assert bound * 0.9 < worst < bound + (8 << 20), worst
+    faults.set("")
+    until = time.monotonic() + 10
+    while sync == "everysec" and int(fields(watcher.call("INFO", "persistence"))["journal_unsynced_bytes"]):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_no_reply_leaves_before_its_sync(make_leat):
