@@ -95,8 +95,8 @@ static struct bytes own(struct bytes b)
 static void sample_clear(struct sample *s)
 {
     for (size_t i = 0; i < s->count; i++) {
-        mem_free((void *)(uintptr_t)s->rows[i].stream.data);
-        mem_free((void *)(uintptr_t)s->rows[i].group.data);
+        mem_free((void *)s->rows[i].stream.data);
+        mem_free((void *)s->rows[i].group.data);
     }
     s->count = 0;
 }

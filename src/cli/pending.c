@@ -189,8 +189,7 @@ static void summarise(struct pending *p)
 
 static void clean_up(struct pending *p)
 {
-    for (size_t i = 0; i < p->tally_count; i++)
-        mem_free((void *)(uintptr_t)p->tallies[i].consumer.data);
+    for (size_t i = 0; i < p->tally_count; i++) mem_free((void *)p->tallies[i].consumer.data);
     mem_free(p->tallies);
     buf_fini(&p->first);
     buf_fini(&p->last);

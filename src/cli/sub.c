@@ -209,10 +209,11 @@ static bool has_durable_channels(struct sub *s)
                       channel.data, (int)patterns.len, patterns.len ? patterns.data : "none");
     }
     if (here && s->from)
-        tool_fail(&s->tool, TOOL_REFUSED,
-                  "this server keeps the position of %s itself; --from only moves it on servers without "
-                  "durable channels",
-                  s->durable);
+        tool_fail(
+            &s->tool, TOOL_REFUSED,
+            "this server keeps the position of %s itself; --from only moves it on servers without "
+            "durable channels",
+            s->durable);
     buf_fini(&patterns);
     return here;
 }

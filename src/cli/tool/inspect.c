@@ -16,7 +16,7 @@ void stream_names_add(struct stream_names *s, struct bytes name)
 
 void stream_names_fini(struct stream_names *s)
 {
-    for (size_t i = 0; i < s->count; i++) mem_free((void *)(uintptr_t)s->names[i].data);
+    for (size_t i = 0; i < s->count; i++) mem_free((void *)s->names[i].data);
     mem_free(s->names);
     *s = (struct stream_names){0};
 }
@@ -33,7 +33,7 @@ static void sort_and_thin(struct stream_names *s)
     if (s->count == 0) return;
     qsort(s->names, s->count, sizeof *s->names, by_name);
     for (size_t i = 1; i < s->count; i++) {
-        if (bytes_eq(s->names[kept], s->names[i])) mem_free((void *)(uintptr_t)s->names[i].data);
+        if (bytes_eq(s->names[kept], s->names[i])) mem_free((void *)s->names[i].data);
         else s->names[++kept] = s->names[i];
     }
     s->count = kept + 1;

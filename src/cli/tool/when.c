@@ -9,7 +9,7 @@
 #include "base/num.h"
 #include "flow/units.h"
 
-enum { DAY_MS = 24 * 3600 * 1000 };
+static const int64_t DAY_MS = INT64_C(24) * 3600 * 1000;
 
 const char *stream_id_text(struct stream_id id, char *out)
 {
