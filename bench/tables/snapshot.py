@@ -36,7 +36,7 @@ def run(bench):
         for server, goal in (leat, GOAL), (redis, None):
             jobs = {"with": lambda: during(server, keys, True, 0),
                     "without": lambda: during(server, keys, False, bench.seconds(3))}
-            got = bench.turns(jobs, what=server.label)
+            got = bench.turns(jobs, rounds=bench.rounds(3), what=server.label)
             for command in "SET", "GET":
                 bench.row("%s: %s p99" % (server.label, command), "us", got["with"][command],
                           got["without"][command], at_most=goal, labels=("snapshot", "none"))
