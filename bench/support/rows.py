@@ -63,6 +63,11 @@ def figure(value, unit):
     return "{:,.0f}{}".format(value, unit)
 
 
+def ratio_text(ratio):
+    """Finer where it is small: 0.104 is not 0.10."""
+    return "%.2f" % ratio if ratio >= 0.2 else "%.3f" % ratio
+
+
 def head(labels):
     return "  %-46s %14s %14s %8s  goal of the ratio" % ("", labels[0], labels[1] if len(labels) > 1 else "",
                                                         "ratio")
@@ -73,7 +78,7 @@ def line(row):
         return "  %-46s not there yet: %s" % (row.name, row.absent)
     ours = figure(statistics.median(row.ours), row.unit)
     theirs = figure(statistics.median(row.theirs), row.unit) if row.theirs else ""
-    ratio = "%.2f" % row.ratio if row.ratio is not None else ""
+    ratio = ratio_text(row.ratio) if row.ratio is not None else ""
     return ("  %-46s %14s %14s %8s  %s" % (row.name, ours, theirs, ratio, row.goal_text())).rstrip()
 
 
@@ -83,7 +88,7 @@ def summary(rows, errors):
     absent = [row for row in rows if row.absent]
     text = ["%d goals met, %d not, %d not there yet, %d errors" % (len(met), len(short), len(absent), len(errors))]
     for row in short:
-        value = "%.2f" % row.ratio if row.theirs else figure(row.judged, row.unit)
+        value = ratio_text(row.ratio) if row.theirs else figure(row.judged, row.unit)
         text.append("  not met: %s, %s: %s, %s" % (row.table, row.name, value, row.goal_text().split("  ")[0]))
     for table, error in errors:
         text.append("  error: %s: %s" % (table, error))
