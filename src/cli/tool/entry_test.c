@@ -1,18 +1,21 @@
-/* Entries and other replies as text and JSON; lines of input; remedies. */
+/* Entries and other replies as text and JSON; commands; lines of input; remedies. */
 #include "cli/tool/entry.h"
 
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "cli/tool/ask.h"
 #include "cli/tool/durable.h"
 #include "cli/tool/input.h"
 #include "cli/tool/remedy.h"
 #include "cli/tool/reply_json.h"
+#include "client/sync.h"
 #include "resp/reply.h"
 
 static struct resp_reader *reader;
@@ -99,6 +102,28 @@ static void test_replies(void **state)
     buf_fini(&deep);
 }
 
+static void test_asking(void **state)
+{
+    static const char expected[] = "*6\r\n$4\r\nXADD\r\n$3\r\na\0b\r\n$6\r\nMAXLEN\r\n$1\r\n~\r\n"
+                                   "$2\r\n-5\r\n$0\r\n\r\n";
+    char got[200];
+    int pair[2];
+    struct ask a = {0};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    struct leat_sync *to = leat_sync_open_fd(pair[0], 1000);
+    ask_text(&a, "XADD");
+    ask_bytes(&a, (struct bytes){"a\0b", 3});
+    ask_words(&a, "MAXLEN ~");
+    ask_int(&a, -5);
+    ask_text(&a, "");
+    assert_int_equal(ask_send(&a, to), 0);
+    assert_int_equal(a.count, 0);
+    assert_int_equal(read(pair[1], got, sizeof got), sizeof expected - 1);
+    assert_memory_equal(got, expected, sizeof expected - 1);
+    leat_sync_close(to);
+    close(pair[1]);
+}
+
 static void test_durable_patterns(void **state)
 {
     assert_true(durable_covers(BYTES("a news.* b"), BYTES("news.de")));
@@ -166,6 +191,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_json, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_no_entry, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replies, setup, teardown),
+        cmocka_unit_test(test_asking),
         cmocka_unit_test(test_durable_patterns),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_remedies),
