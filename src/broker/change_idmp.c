@@ -1,5 +1,7 @@
-/* Idempotent production: changes and their effect handlers. That a message was seen again is
- * counted in memory and recorded with the next change only: a duplicate writes nothing. */
+/* Idempotent production: changes and their effect handlers. Each message has the number of those
+ * that were ever added with it, which tells replay whether it is in the state already. That a
+ * message was seen again is counted in memory and recorded with the next change only: a duplicate
+ * writes nothing. */
 #include "broker/change_idmp.h"
 
 #include <errno.h>
@@ -8,21 +10,16 @@
 #include "broker/snapshot.h"
 #include "keys/stream.h"
 
-static void put_counts(struct buf *items, const struct stream_idmp *m)
-{
-    record_put_varint(items, m->added);
-    record_put_varint(items, m->duplicates);
-}
-
-static void put_message(struct buf *items, const struct stream_idmp *m,
-                        const struct idmp_message *message)
+static void put_message(struct buf *items, const struct idmp_message *message, uint64_t added,
+                        uint64_t duplicates)
 {
     record_put_bytes(items, message->pid);
     record_put_bytes(items, message->iid);
     record_put_int(items, (int64_t)message->id.ms);
     record_put_int(items, (int64_t)message->id.seq);
     record_put_int(items, message->added_ms);
-    put_counts(items, m);
+    record_put_varint(items, added);
+    record_put_varint(items, duplicates);
 }
 
 static struct stream_idmp *idmp_of(struct stream *s)
@@ -37,18 +34,20 @@ void change_idmp_add(struct call *c, struct key *k, struct bytes pid, struct byt
     struct stream_idmp *m = idmp_of(stream_of(k));
     struct idmp_message message = {pid, iid, id, c->now_ms};
     m->added++;
-    put_message(effects_new_record(c->fx, REC_STREAM_IDMP_ADD, c->db, key_name(k)), m, &message);
+    put_message(effects_new_record(c->fx, REC_STREAM_IDMP_ADD, c->db, key_name(k)), &message,
+                m->added, m->duplicates);
     call_changed(c, c->db, key_name(k));
     idmp_add(m, &message);
     retention_wake(c->broker); /* it forgets what has run out */
 }
 
-static void put_limits(struct buf *items, const struct stream_idmp *m, bool forget)
+static void put_limits(struct buf *items, const struct stream_idmp *m, bool forget, uint64_t added)
 {
     record_put_varint(items, m->duration_s);
     record_put_varint(items, m->maxsize);
     record_put_varint(items, forget);
-    put_counts(items, m);
+    record_put_varint(items, added);
+    record_put_varint(items, m->duplicates);
 }
 
 void change_idmp_limits(struct call *c, struct key *k, uint32_t duration_s, uint32_t maxsize)
@@ -58,7 +57,8 @@ void change_idmp_limits(struct call *c, struct key *k, uint32_t duration_s, uint
     m->duration_s = duration_s;
     m->maxsize = maxsize;
     if (forget) idmp_clear(m);
-    put_limits(effects_new_record(c->fx, REC_STREAM_IDMP_SET, c->db, key_name(k)), m, forget);
+    put_limits(effects_new_record(c->fx, REC_STREAM_IDMP_SET, c->db, key_name(k)), m, forget,
+               m->added);
     call_changed(c, c->db, key_name(k));
 }
 
@@ -68,25 +68,27 @@ struct put {
     struct snapshot_writer *writer;
     int db;
     const struct key *key;
+    uint64_t added; /* up to the next message: numbered as if they were the last that were added */
 };
 
 static void put_one(const struct idmp_message *message, void *arg)
 {
-    const struct put *p = arg;
+    struct put *p = arg;
     struct buf *out = snapshot_record(p->writer);
     record_put_head(out, REC_STREAM_IDMP_ADD, p->db, key_name(p->key));
-    put_message(out, stream_of(p->key)->idmp, message);
+    put_message(out, message, ++p->added, stream_of(p->key)->idmp->duplicates);
     snapshot_record_end(p->writer);
 }
 
 void idmp_put(struct snapshot_writer *w, int db, const struct key *k)
 {
     struct stream_idmp *m = stream_of(k)->idmp;
-    struct put p = {w, db, k};
+    struct put p = {w, db, k, 0};
     if (m == NULL) return;
+    p.added = m->added - m->tracked;
     struct buf *out = snapshot_record(w);
     record_put_head(out, REC_STREAM_IDMP_SET, db, key_name(k));
-    put_limits(out, m, false);
+    put_limits(out, m, false, p.added);
     snapshot_record_end(w);
     idmp_walk(m, put_one, &p);
 }
@@ -109,7 +111,6 @@ int replay_stream_idmp_add(struct keyspace *ks, struct record *r)
 {
     struct stream *s = find(ks, r);
     struct idmp_message message = {.pid = record_bytes(r)};
-    struct stream_id newest;
     message.iid = record_bytes(r);
     message.id.ms = (uint64_t)record_int(r);
     message.id.seq = (uint64_t)record_int(r);
@@ -117,11 +118,10 @@ int replay_stream_idmp_add(struct keyspace *ks, struct record *r)
     uint64_t added = record_varint(r), duplicates = record_varint(r);
     if (r->bad || s == NULL) return nonsense(r);
     struct stream_idmp *m = idmp_of(s);
+    if (added <= m->added) return nonsense(r); /* the state is ahead */
     m->added = added;
     m->duplicates = duplicates;
-    bool is_known = r->lenient && idmp_newest(m, message.pid, &newest) &&
-                    stream_id_cmp(newest, message.id) >= 0;
-    if (!is_known) idmp_add(m, &message);
+    idmp_add(m, &message);
     return 0;
 }
 

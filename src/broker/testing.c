@@ -13,6 +13,7 @@
 #include "keys/str.h"
 #include "keys/stream.h"
 #include "keys/stream_group.h"
+#include "keys/stream_idmp.h"
 #include "keys/stream_store.h"
 #include "keys/zset.h"
 #include "resp/request.h"
@@ -266,6 +267,24 @@ static void dump_group(struct group *g, struct stream *s, struct buf *out)
     }
 }
 
+static void dump_message(const struct idmp_message *message, void *arg)
+{
+    struct lines *lines = arg;
+    line_begin(lines);
+    put_text(&lines->text, message->pid);
+    put_text(&lines->text, message->iid);
+    put_id(&lines->text, message->id);
+    buf_printf(&lines->text, " @%lld", (long long)message->added_ms);
+}
+
+static void dump_idmp(struct stream_idmp *m, struct buf *out)
+{
+    struct lines lines = {0};
+    buf_printf(out, " idmp %u %u %llu", m->duration_s, m->maxsize, (unsigned long long)m->added);
+    idmp_walk(m, dump_message, &lines);
+    lines_put(&lines, out);
+}
+
 static void dump_stream(const struct key *k, struct buf *out)
 {
     struct stream *s = stream_of(k);
@@ -273,7 +292,10 @@ static void dump_stream(const struct key *k, struct buf *out)
     struct stream_entry e;
     put_id(out, s->last_id);
     put_id(out, s->max_deleted_id);
-    buf_printf(out, " +%llu", (unsigned long long)s->entries_added);
+    buf_printf(out, " +%llu keeps %lld %llu %d", (unsigned long long)s->entries_added,
+               (long long)s->retention.age_ms, (unsigned long long)s->retention.bytes,
+               s->retention.acknowledged);
+    if (s->idmp != NULL) dump_idmp(s->idmp, out);
     stream_iter_init(&it, s, STREAM_ID_MIN, STREAM_ID_MAX, false);
     while (stream_iter_next(&it, &e) == 1) put_text(out, e.wire);
     for (size_t i = 0; i < groups_count(s->groups); i++) dump_group(s->groups->list[i], s, out);

@@ -109,14 +109,6 @@ void idmp_add(struct stream_idmp *m, const struct idmp_message *message)
     m->tracked++;
 }
 
-bool idmp_newest(struct stream_idmp *m, struct bytes pid, struct stream_id *ret)
-{
-    const struct producer *p = map_get(&m->producers, pid);
-    if (p == NULL || p->newest == NULL) return false;
-    *ret = p->newest->id;
-    return true;
-}
-
 void idmp_expire(struct stream_idmp *m, int64_t now_ms)
 {
     struct map_iter it;

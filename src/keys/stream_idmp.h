@@ -42,8 +42,6 @@ bool idmp_find(struct stream_idmp *m, struct bytes pid, struct bytes iid, int64_
                struct stream_id *ret);
 /* Notes a message as the newest of its producer, in place of an older one of the same name. */
 void idmp_add(struct stream_idmp *m, const struct idmp_message *message);
-/* The id of the newest message of a producer; false when none is known. */
-bool idmp_newest(struct stream_idmp *m, struct bytes pid, struct stream_id *ret);
 /* Forgets what has run out. */
 void idmp_expire(struct stream_idmp *m, int64_t now_ms);
 /* Forgets all messages. */

@@ -1,0 +1,324 @@
+/* What the changes of streams record is what replay makes of it, from whatever state: seeded random
+ * changes on one keyspace; their records replayed into another, and, from the middle on, a second
+ * time into a state that is ahead of them, as a start from a snapshot does. All must come out the
+ * same. And records that make no sense are refused. */
+#include "broker/change_stream.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "broker/change_idmp.h"
+#include "broker/internal.h"
+#include "broker/retention.h"
+
+enum { STEPS = 120, RECORDS_MAX = 2000 };
+
+/* A call without server, journal or session: enough for what changes the keyspace. */
+struct bench {
+    struct buf records; /* one behind the other */
+    size_t ends[RECORDS_MAX], count;
+    struct broker *broker;
+    struct call call;
+    struct rng rng;
+};
+
+static const struct bytes name = BYTES("s");
+
+static struct buf *begin_record(void *arg)
+{
+    return &((struct bench *)arg)->records;
+}
+
+static uint64_t end_record(void *arg)
+{
+    struct bench *b = arg;
+    assert_true(b->count < RECORDS_MAX);
+    b->ends[b->count++] = b->records.len;
+    return b->records.len;
+}
+
+static void bench_init(struct bench *b, uint64_t seed)
+{
+    *b = (struct bench){.broker = mem_calloc(sizeof *b->broker)};
+    struct broker *broker = b->broker;
+    settings_init(&broker->settings);
+    broker->positions = mem_calloc(POSITION_SLOTS * sizeof *broker->positions);
+    broker->ks = keyspace_new();
+    broker->retention = retention_new();
+    broker->snapshots = snapshots_new();
+    arena_init(&broker->arena);
+    effects_init(&broker->fx, &broker->arena);
+    broker->fx.sink = (struct record_sink){begin_record, end_record, b};
+    b->call = (struct call){.broker = broker,
+                            .fx = &broker->fx,
+                            .ks = broker->ks,
+                            .arena = &broker->arena,
+                            .now_ms = 1000,
+                            .session = mem_calloc(sizeof(struct session))};
+    rng_seed(&b->rng, seed);
+}
+
+static void bench_fini(struct bench *b)
+{
+    keyspace_free(b->broker->ks);
+    retention_free(b->broker->retention);
+    snapshots_free(b->broker->snapshots);
+    effects_fini(&b->broker->fx);
+    buf_fini(&b->records);
+    arena_fini(&b->broker->arena);
+    settings_fini(&b->broker->settings);
+    mem_free(b->broker->positions);
+    mem_free(b->call.session);
+    mem_free(b->broker);
+}
+
+static struct key *find(struct keyspace *ks)
+{
+    return keyspace_find(ks, 0, name, hash_bytes(name));
+}
+
+/* ---- Changes ---- */
+
+static struct stream_id random_id(struct bench *b)
+{
+    return (struct stream_id){rng_below(&b->rng, 40), rng_below(&b->rng, 3)};
+}
+
+static void add(struct bench *b)
+{
+    struct key *k = find(b->broker->ks);
+    struct stream_id id = k == NULL ? STREAM_ID_MIN : stream_of(k)->last_id;
+    char value[16], iid[16];
+    struct bytes fields[2] = {BYTES("f"), {value, (size_t)sprintf(value, "%zu", b->count)}};
+    id.ms += rng_below(&b->rng, 3);
+    stream_id_next(&id);
+    k = change_stream_add(&b->call, k, name, id, fields, 2);
+    if (rng_below(&b->rng, 2) == 0) return;
+    struct bytes pid = rng_below(&b->rng, 2) == 0 ? BYTES("p") : BYTES("q");
+    size_t len = (size_t)sprintf(iid, "i%zu", b->count);
+    change_idmp_add(&b->call, k, pid, (struct bytes){iid, len}, id);
+}
+
+static void delete (struct bench *b, struct key *k)
+{
+    struct stream_id ids[3], id = random_id(b);
+    size_t n = 0;
+    for (size_t i = 0; i < 3; i++, stream_id_next(&id))
+        if (stream_exists(stream_of(k), id) == 1) ids[n++] = id;
+    if (n > 0) change_stream_delete(&b->call, k, ids, n);
+}
+
+static void trim(struct bench *b, struct key *k)
+{
+    struct stream_trim t = {.by_id = true, .min_id = random_id(b)};
+    struct stream_id keep_from;
+    uint64_t gone;
+    assert_int_equal(stream_trim_plan(stream_of(k), &t, &keep_from, &gone), 0);
+    if (gone > 0) change_stream_trim(&b->call, k, keep_from, gone);
+}
+
+/* As low as XSETID lets it go. */
+static void set(struct bench *b, struct key *k)
+{
+    struct stream_id last = random_id(b), newest;
+    if (stream_last(stream_of(k), &newest) == 1 && stream_id_cmp(last, newest) < 0) last = newest;
+    change_stream_set(&b->call, k, name, last, stream_of(k)->length + rng_below(&b->rng, 50),
+                      random_id(b));
+}
+
+static void step(struct bench *b)
+{
+    struct key *k = find(b->broker->ks);
+    uint64_t way = rng_below(&b->rng, 20);
+    if (k == NULL && way < 3)
+        change_stream_set(&b->call, NULL, name, random_id(b), 7, random_id(b));
+    else if (k == NULL || way < 12) add(b);
+    else if (way < 14) delete (b, k);
+    else if (way < 15) trim(b, k);
+    else if (way < 17) set(b, k);
+    else if (way < 18)
+        change_stream_retention(&b->call, k,
+                                (struct stream_retention){(int64_t)b->count, b->count, way % 2});
+    else if (way < 19) change_idmp_limits(&b->call, k, 100, 1 + (uint32_t)rng_below(&b->rng, 3));
+    else if (rng_below(&b->rng, 4) == 0) change_delete(&b->call, 0, k);
+    effects_finish(&b->broker->fx);
+    effects_reset(&b->broker->fx);
+    arena_reset(&b->broker->arena);
+    b->call.hashed = (struct bytes){NULL, 0};
+}
+
+/* ---- Replay ---- */
+
+static struct bytes record_at(const struct bench *b, size_t i)
+{
+    size_t start = i == 0 ? 0 : b->ends[i - 1];
+    return (struct bytes){b->records.data + start, b->ends[i] - start};
+}
+
+static void replay_all(const struct bench *b, struct keyspace *ks, size_t from, size_t to,
+                       bool lenient)
+{
+    for (size_t i = from; i < to; i++) {
+        struct bytes record = record_at(b, i);
+        assert_int_equal(lenient ? replay_record_lenient(ks, record) : replay_record(ks, record),
+                         0);
+    }
+}
+
+static void dump_message(const struct idmp_message *m, void *arg)
+{
+    buf_printf(arg, "%.*s/%.*s=%llu-%llu ", (int)m->pid.len, m->pid.data, (int)m->iid.len,
+               m->iid.data, (unsigned long long)m->id.ms, (unsigned long long)m->id.seq);
+}
+
+static void put_id(struct buf *out, struct stream_id id)
+{
+    buf_printf(out, " %llu-%llu", (unsigned long long)id.ms, (unsigned long long)id.seq);
+}
+
+static void dump(struct keyspace *ks, struct buf *out)
+{
+    struct key *k = find(ks);
+    struct stream_iter it;
+    struct stream_entry e;
+    out->len = 0;
+    if (k == NULL) return;
+    struct stream *s = stream_of(k);
+    stream_iter_init(&it, s, STREAM_ID_MIN, STREAM_ID_MAX, false);
+    while (stream_iter_next(&it, &e) == 1) buf_put(out, e.wire);
+    put_id(out, s->last_id);
+    put_id(out, s->max_deleted_id);
+    buf_printf(out, " %llu %llu %lld\n", (unsigned long long)s->length,
+               (unsigned long long)s->entries_added, (long long)s->retention.age_ms);
+    if (s->idmp == NULL) return;
+    buf_printf(out, "idmp %u %u %llu: ", s->idmp->duration_s, s->idmp->maxsize,
+               (unsigned long long)s->idmp->added);
+    idmp_walk(s->idmp, dump_message, out);
+}
+
+/* Producers are walked in the order of a table: the texts are compared as multisets of words. */
+static int compare_words(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static char *sorted(struct buf *text)
+{
+    char *words[1000], *save = NULL;
+    size_t n = 0;
+    struct buf out = {0};
+    buf_putc(text, '\0');
+    for (char *w = strtok_r(text->data, " ", &save); w != NULL && n < 1000;
+         w = strtok_r(NULL, " ", &save))
+        words[n++] = w;
+    qsort(words, n, sizeof *words, compare_words);
+    for (size_t i = 0; i < n; i++) buf_printf(&out, "%s ", words[i]);
+    buf_putc(&out, '\0');
+    return out.data;
+}
+
+static void assert_same(struct keyspace *x, struct keyspace *y)
+{
+    struct buf a = {0}, b = {0};
+    dump(x, &a);
+    dump(y, &b);
+    char *left = sorted(&a), *right = sorted(&b);
+    if (strcmp(left, right) != 0) printf("expected: %s\ngot:      %s\n", left, right);
+    assert_true(strcmp(left, right) == 0);
+    mem_free(left);
+    mem_free(right);
+    buf_fini(&a);
+    buf_fini(&b);
+}
+
+/* When a snapshot whose journal begins at `from` has taken the stream: at some time up to the next
+ * XSETID, before which it would be. */
+static size_t taken_at(struct bench *b, size_t from)
+{
+    size_t end = from;
+    while (end < b->count && record_at(b, end).data[0] != REC_STREAM_SET) end++;
+    return from + rng_below(&b->rng, end - from + 1);
+}
+
+static void test_replay(void **state)
+{
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct bench b;
+        bench_init(&b, seed);
+        for (int i = 0; i < STEPS; i++) step(&b);
+        struct keyspace *again = keyspace_new(), *ahead = keyspace_new();
+        replay_all(&b, again, 0, b.count, false);
+        assert_same(b.broker->ks, again);
+        size_t from = rng_below(&b.rng, b.count + 1), taken = taken_at(&b, from);
+        replay_all(&b, ahead, 0, taken, false);
+        replay_all(&b, ahead, from, b.count, true);
+        assert_same(b.broker->ks, ahead);
+        keyspace_free(again);
+        keyspace_free(ahead);
+        bench_fini(&b);
+    }
+}
+
+/* ---- Nonsense ---- */
+
+static void test_nonsense(void **state)
+{
+    struct bench b;
+    bench_init(&b, 5);
+    for (int i = 0; i < STEPS; i++) step(&b);
+    struct keyspace *ks = keyspace_new();
+    for (size_t i = 0; i < b.count; i++) {
+        struct bytes record = record_at(&b, i);
+        for (size_t len = 0; len < record.len; len++) /* cut short: refused, or shorter by items */
+            replay_record(ks, (struct bytes){record.data, len});
+        char *text = mem_dup(record.data, record.len);
+        for (int j = 0; j < 40; j++) {
+            text[2 + rng_below(&b.rng, record.len - 2)] = (char)rng_below(&b.rng, 256);
+            replay_record(ks, (struct bytes){text, record.len});
+            replay_record_lenient(ks, (struct bytes){text, record.len});
+        }
+        mem_free(text);
+        replay_record_lenient(ks, record);
+    }
+    keyspace_free(ks);
+    bench_fini(&b);
+}
+
+static void test_refused(void **state)
+{
+    static const struct bytes fields[2] = {BYTES("f"), BYTES("v")};
+    struct bench b;
+    struct stream_id five = {5, 0};
+    bench_init(&b, 1);
+    struct key *k = change_stream_add(&b.call, NULL, name, five, fields, 2);
+    change_stream_delete(&b.call, k, &five, 1);
+    effects_finish(&b.broker->fx);
+    struct keyspace *ks = keyspace_new();
+    assert_int_equal(replay_record(ks, record_at(&b, 1)), -EBADMSG); /* there is no stream */
+    assert_int_equal(replay_record(ks, record_at(&b, 0)), 0);
+    assert_int_equal(replay_record(ks, record_at(&b, 0)), -EBADMSG); /* it is not behind the last */
+    assert_int_equal(replay_record(ks, record_at(&b, 1)), 0);
+    assert_int_equal(replay_record(ks, record_at(&b, 1)), -EBADMSG); /* it is not there */
+    assert_int_equal(replay_record_lenient(ks, record_at(&b, 1)), 0);
+    keyspace_free(ks);
+    effects_reset(&b.broker->fx);
+    bench_fini(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_nonsense),
+        cmocka_unit_test(test_refused),
+    };
+    hash_seed();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
