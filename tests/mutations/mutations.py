@@ -19,6 +19,8 @@ MUTATIONS = [
     Mutation("gate-ignored", "src/hub/outbox.c",
              "    if (position == 0) return;\n    if (o->gates.count > 0)",
              "    if (position != 1) return;\n    if (o->gates.count > 0)", "slow shown"),
+    Mutation("shared-gate-ignored", "src/hub/broadcast.c",
+             "return f->gates.count > 0 ? gate_at(f, 0)->at : f->tail;", "return f->tail;", "slow"),
     Mutation("reads-not-gated", "src/broker/call.c",
              "if (position > c->fx->depends) c->fx->depends = position;", "(void)position;", "slow"),
     Mutation("whole-keyspace-reads-not-gated", "src/broker/call.c",
