@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/logline.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "broker/internal.h"
 #include "log/snapshot.h"
 
@@ -148,6 +149,10 @@ void load_on_torn(void *arg, const char *file, uint64_t offset, uint64_t len, co
 
 /* ---- All of it ---- */
 
+static struct metric recovery_ms = {.name = "leat_recovery_milliseconds",
+                                    .help = "How long the start took to read what was on disk.",
+                                    .kind = METRIC_GAUGE};
+
 int broker_load(struct broker *b, char **ret_error)
 {
     struct load *l = &b->load;
@@ -181,6 +186,8 @@ void broker_loaded(struct broker *b)
     journal_set_sync(b->journal, (enum journal_sync)b->settings.sync);
     snapshots_loaded(b, l->from.position, l->snapshot_size,
                      l->has_snapshot ? l->snapshot_time_ms : b->now_ms);
+    metrics_register(&recovery_ms);
+    metric_set(&recovery_ms, l->snapshot_ms + l->journal_ms);
     for (int db = 0; db < KEYSPACE_DBS; db++) keys += keyspace_count(b->ks, db);
     if (l->snapshot_records + l->journal_records > 0)
         logline(LOG_LEVEL_NOTICE, "loading",

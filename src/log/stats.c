@@ -36,7 +36,9 @@ void journal_stats(struct journal *j, struct journal_stats *ret)
     ret->prepared_bytes = bytes_in(&j->prepared, &ret->prepared);
     ret->recycled = j->recycled;
     ret->sync_us_max = j->sync_us_max;
-    ret->pending_sync = writer_needs_sync(j) || j->pending_first != NULL;
+    /* While one is under way, too. */
+    ret->pending_sync =
+        writer_needs_sync(j) || j->pending_first != NULL || j->written > atomic_load(&j->synced);
     pthread_mutex_unlock(&j->lock);
 
     if (n == 0) return;

@@ -16,6 +16,9 @@
 static struct metric batches_total = {.name = "leat_journal_batches_total",
                                       .help = "Batches written to the journal.",
                                       .kind = METRIC_COUNTER};
+static struct metric records_total = {.name = "leat_journal_records_total",
+                                      .help = "Records written to the journal.",
+                                      .kind = METRIC_COUNTER};
 static struct metric bytes_total = {.name = "leat_journal_bytes_total",
                                     .help = "Bytes of records written to the journal.",
                                     .kind = METRIC_COUNTER};
@@ -239,6 +242,7 @@ void writer_write(struct journal *j)
         }
         recycle_units(j, b.units);
         metric_add(&batches_total, 1);
+        metric_add(&records_total, b.header.records);
         metric_add(&bytes_total, (int64_t)b.header.length);
     }
     j->writing = false;
@@ -306,6 +310,7 @@ void writer_sync(struct journal *j)
 void writer_register_metrics(void)
 {
     metrics_register(&batches_total);
+    metrics_register(&records_total);
     metrics_register(&bytes_total);
     metrics_register(&sync_seconds);
     metrics_register(&recycled_total);
