@@ -32,6 +32,7 @@ static int open_journal(struct broker *b, char **ret_error)
 static int open_chunks(struct broker *b, char **ret_error)
 {
     struct chunks_options options = {.dir = b->settings.dir,
+                                     .file_bytes = (uint64_t)b->settings.chunk_file_bytes,
                                      .wake_fd = journal_wake_fd(b->journal)};
     char error[512];
     int result = chunks_new(&options, &b->chunks);

@@ -36,7 +36,7 @@ struct settings {
         int64_t hard, soft, soft_s;
     } output_limits[3]; /* normal, replica, pubsub */
     int64_t segment_bytes;
-    int64_t snapshot_growth_percent, snapshot_min_bytes, stream_memory;
+    int64_t snapshot_growth_percent, snapshot_min_bytes, stream_memory, chunk_file_bytes;
     char *stream_retention; /* see retention.h */
     char *maxmemory_policy; /* only noeviction */
     char *save;             /* "": for clients that ask */

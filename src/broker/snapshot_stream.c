@@ -14,7 +14,7 @@
 #include "broker/snapshot.h"
 #include "keys/stream_priv.h"
 
-enum { PUT_BYTES = 256 << 10 }; /* in one call, or so: copying them takes some ten microseconds */
+enum { PUT_BYTES = 32 << 10 }; /* in one call, or a block more */
 
 /* A cursor is 0, an ordinal + 1 to go on from, or this bit and the groups' own. */
 #define IN_GROUPS (UINT64_C(1) << 63)

@@ -290,15 +290,25 @@ static void dump_stream(const struct key *k, struct buf *out)
     struct stream *s = stream_of(k);
     struct stream_iter it;
     struct stream_entry e;
+    uint64_t n = 0;
+    int r;
+    bool waited = s->store->wait;
+    s->store->wait = true;
+    buf_printf(out, " %llu %llu %llu %llu %lld %llu %d", (unsigned long long)s->length,
+               (unsigned long long)s->wire_bytes, (unsigned long long)s->entries_added,
+               (unsigned long long)s->next_ordinal, (long long)s->retention.age_ms,
+               (unsigned long long)s->retention.bytes, s->retention.acknowledged);
     put_id(out, s->last_id);
     put_id(out, s->max_deleted_id);
-    buf_printf(out, " +%llu keeps %lld %llu %d", (unsigned long long)s->entries_added,
-               (long long)s->retention.age_ms, (unsigned long long)s->retention.bytes,
-               s->retention.acknowledged);
     if (s->idmp != NULL) dump_idmp(s->idmp, out);
     stream_iter_init(&it, s, STREAM_ID_MIN, STREAM_ID_MAX, false);
-    while (stream_iter_next(&it, &e) == 1) put_text(out, e.wire);
+    for (; (r = stream_iter_next(&it, &e)) == 1; n++) {
+        buf_printf(out, " @%llu ", (unsigned long long)e.ordinal);
+        buf_put(out, e.wire);
+    }
+    must(r == 0 && n == s->length);
     for (size_t i = 0; i < groups_count(s->groups); i++) dump_group(s->groups->list[i], s, out);
+    s->store->wait = waited;
 }
 
 static void dump_key(int db, const struct key *k, struct buf *out)

@@ -235,7 +235,7 @@ def follow_tail(life, first, last, failures):
     try:
         conn, at = life.connect(), first
         while at < last:
-            (_, got), = texts(conn.call("XREAD", "BLOCK", 60000, "STREAMS", "s", "%d-0" % (FIRST_ID + at - 1)))
+            (_, got), = texts(conn.call("XREAD", "COUNT", 1000, "BLOCK", 60000, "STREAMS", "s", "%d-0" % (FIRST_ID + at - 1)))
             for e in got:
                 assert e == [b"%d-0" % (FIRST_ID + at), [b"v", value_of(at)]], (at, e)
                 at += 1

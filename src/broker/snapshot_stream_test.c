@@ -1,0 +1,557 @@
+/* Streams in snapshots, beside everything that changes them, with so little memory that most of
+ * each is in chunks: a start from what is on disk at any moment gives the streams, groups and
+ * pending entries of that moment; and no reference to a chunk is lost or counted twice. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/rand.h"
+#include "broker/testing.h"
+#include "keys/stream.h"
+#include "keys/stream_store.h"
+#include "log/chunks.h"
+#include "log/file.h"
+
+enum { NAMES = 6, DBS = 3, VALUE_MAX = 3000 };
+
+/* Each look at the clock takes some time, so that slices are short. */
+static int64_t ticks;
+
+static int64_t ticking_us(void)
+{
+    ticks += 90;
+    return bench_now_us + ticks;
+}
+
+struct world {
+    struct bench bench;
+    struct peer peer;
+    struct rng rng;
+    struct buf log;  /* the commands, for a failure's report */
+    uint64_t newest; /* ids are numbered through all streams */
+    uint64_t parked; /* commands that had to wait for the disk */
+};
+
+static void world_open(struct world *w)
+{
+    bench_open(&w->bench);
+    w->bench.broker->options.monotonic_us = ticking_us;
+    peer_open(&w->peer, &w->bench);
+}
+
+static void world_init(struct world *w, uint64_t seed)
+{
+    *w = (struct world){.newest = 1};
+    rng_seed(&w->rng, seed);
+    bench_init(&w->bench);
+    w->bench.settings.snapshot_growth_percent = 0;
+    w->bench.settings.stream_memory = 100 << 10;
+    w->bench.settings.chunk_file_bytes = 200 << 10;
+    world_open(w);
+}
+
+static void world_close(struct world *w)
+{
+    peer_close(&w->peer);
+    bench_close(&w->bench);
+}
+
+static void world_fini(struct world *w)
+{
+    world_close(w);
+    bench_remove(&w->bench);
+    buf_fini(&w->log);
+}
+
+static unsigned below(struct world *w, unsigned n)
+{
+    return (unsigned)rng_below(&w->rng, n);
+}
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+}
+
+static void step(struct world *w)
+{
+    bench_turn(&w->bench);
+    bench_now_us += 1000;
+    broker_background(w->bench.broker, below(w, 2) == 0);
+}
+
+static struct bytes run(struct world *w, const char *format, ...)
+{
+    char line[VALUE_MAX + 4096];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    buf_printf(&w->log, "%.120s\n", line);
+    struct bytes reply = peer_run(&w->peer, line);
+    if (!peer_is_blocked(&w->peer)) return reply;
+    w->parked++;
+    for (int i = 0; peer_is_blocked(&w->peer); i++) {
+        assert_true(i < 100000);
+        nap();
+        bench_turn(&w->bench);
+    }
+    return peer_take(&w->peer);
+}
+
+static void finish_snapshot(struct world *w)
+{
+    struct snapshots_stats stats;
+    while (snapshots_in_progress(w->bench.broker)) {
+        step(w);
+        nap();
+    }
+    snapshots_stats(w->bench.broker, &stats);
+    if (!stats.last_ok) fail_msg("%s", stats.error);
+}
+
+/* ---- Commands ---- */
+
+static void add(struct world *w, const char *key, const char *options, unsigned size)
+{
+    char value[VALUE_MAX + 1];
+    memset(value, 'a' + (int)below(w, 26), size);
+    value[size] = '\0';
+    w->newest++;
+    run(w, "XADD %s %s %llu-%u n %llu v %s", key, options, (unsigned long long)w->newest,
+        below(w, 3), (unsigned long long)w->newest, value);
+}
+
+static void add_some(struct world *w, const char *key)
+{
+    static const char *const options[] = {"", "", "", "", "MAXLEN ~ 200", "MAXLEN 150"};
+    unsigned size = 1 + below(w, below(w, 4) == 0 ? VALUE_MAX : 300);
+    for (unsigned n = 1 + below(w, 10); n > 0; n--) add(w, key, options[below(w, 6)], size);
+}
+
+static unsigned long long some_id(struct world *w)
+{
+    uint64_t back = rng_below(&w->rng, below(w, 3) == 0 ? w->newest : 300);
+    return (unsigned long long)(back < w->newest ? w->newest - back : 1);
+}
+
+static void change_entries(struct world *w, const char *key)
+{
+    unsigned long long id = some_id(w);
+    switch (below(w, 8)) {
+    case 0:
+    case 1:
+        run(w, "XDEL %s %llu-0 %llu-1 %llu-2 %llu-0", key, id, id + 1, id + 2, id + 3);
+        break;
+    case 2:
+        run(w, "XTRIM %s MAXLEN %u", key, below(w, 400));
+        break;
+    case 3:
+        run(w, "XTRIM %s MINID ~ %llu", key, id);
+        break;
+    case 4:
+        run(w, "XSETID %s %llu-1", key, id);
+        break;
+    case 5:
+        run(w, "XSETID %s %llu-1 ENTRIESADDED %u MAXDELETEDID 5-5", key, id, 5000 + below(w, 100));
+        break;
+    case 6: /* the newest goes, and an id below it is the last one then */
+        add(w, key, "", 10);
+        run(w, "XDEL %s %llu-0 %llu-1 %llu-2", key, (unsigned long long)w->newest,
+            (unsigned long long)w->newest, (unsigned long long)w->newest);
+        run(w, "XSETID %s %llu-9", key, (unsigned long long)w->newest - 1);
+        break;
+    case 7:
+        run(w, "XRANGE %s %llu + COUNT 5", key, id);
+        break;
+    }
+}
+
+static void change_group(struct world *w, const char *key)
+{
+    unsigned g = below(w, 3), c = below(w, 3), d = below(w, 3);
+    unsigned long long id = some_id(w);
+    switch (below(w, 14)) {
+    case 0:
+        run(w, "XGROUP CREATE %s g%u %llu MKSTREAM", key, g, id);
+        break;
+    case 1:
+        run(w, "XGROUP CREATE %s g%u 0", key, g);
+        break;
+    case 2:
+        if (below(w, 3) == 0) run(w, "XGROUP DESTROY %s g%u", key, g);
+        break;
+    case 3:
+        run(w, "XGROUP SETID %s g%u %llu", key, g, id);
+        break;
+    case 4:
+        run(w, "XGROUP CREATECONSUMER %s g%u c%u", key, g, c);
+        break;
+    case 5:
+        run(w, "XGROUP DELCONSUMER %s g%u c%u", key, g, c);
+        break;
+    case 6:
+    case 7:
+    case 8:
+        run(w, "XREADGROUP GROUP g%u c%u COUNT %u STREAMS %s >", g, c, 1 + below(w, 60), key);
+        break;
+    case 9:
+        run(w, "XREADGROUP GROUP g%u c%u NOACK COUNT %u STREAMS %s >", g, c, 1 + below(w, 60), key);
+        break;
+    case 10:
+    case 11:
+        run(w, "XACK %s g%u %llu-0 %llu-1 %llu-2 %llu-0", key, g, id, id, id, id + 1);
+        break;
+    case 12:
+        run(w, "XCLAIM %s g%u c%u 0 %llu-0 %llu-1 %llu-2", key, g, d, id, id, id);
+        break;
+    case 13:
+        run(w, "XAUTOCLAIM %s g%u c%u 0 0 COUNT 20", key, g, d);
+        break;
+    }
+}
+
+static void change_key(struct world *w, const char *key, const char *other)
+{
+    switch (below(w, 10)) {
+    case 0:
+    case 1:
+        run(w, "RENAME %s %s", key, other);
+        break;
+    case 2:
+    case 3:
+        run(w, "COPY %s %s REPLACE", key, other);
+        break;
+    case 4:
+        run(w, "COPY %s %s DB %u REPLACE", key, other, below(w, DBS));
+        break;
+    case 5:
+        run(w, "DEL %s", key);
+        break;
+    case 6:
+        run(w, "UNLINK %s", key);
+        break;
+    case 7:
+        run(w, "MOVE %s %u", key, below(w, DBS));
+        break;
+    case 8:
+        run(w, "EXPIRE %s %u", key, 100 + below(w, 100));
+        break;
+    case 9:
+        run(w, "SET %s other", key);
+        run(w, "DEL %s", key);
+        break;
+    }
+}
+
+static void transaction(struct world *w, const char *key, const char *other)
+{
+    run(w, "MULTI");
+    add(w, key, "MAXLEN 100", 50);
+    run(w, "XDEL %s %llu-1", key, some_id(w));
+    add(w, other, "", 50);
+    run(w, "XREADGROUP GROUP g0 c0 COUNT 3 STREAMS %s >", key);
+    run(w, "EXEC");
+}
+
+static void change(struct world *w)
+{
+    char key[20], other[20];
+    unsigned dice = below(w, 1000);
+    snprintf(key, sizeof key, "s%u", below(w, NAMES));
+    snprintf(other, sizeof other, "s%u", below(w, NAMES));
+    if (dice < 4) run(w, "FLUSHDB");
+    else if (dice < 16) run(w, "SWAPDB %u %u", below(w, DBS), below(w, DBS));
+    else if (dice < 50) change_key(w, key, other);
+    else if (dice < 90) run(w, "SELECT %u", below(w, DBS));
+    else if (dice < 120) transaction(w, key, other);
+    else if (dice < 450) add_some(w, key);
+    else if (dice < 650) change_entries(w, key);
+    else change_group(w, key);
+}
+
+/* Streams of many blocks, and others of one. */
+static void fill(struct world *w, unsigned entries)
+{
+    for (unsigned i = 0; i < entries; i++) {
+        char key[20];
+        snprintf(key, sizeof key, "s%u", i % 4 == 0 ? below(w, NAMES) : i % 2);
+        if (i % 300 == 0) run(w, "SELECT %u", below(w, DBS));
+        if (i % 50 == 0) change_group(w, key);
+        add(w, key, "", 800);
+        if (i % 20 == 0) step(w);
+    }
+}
+
+/* ---- A start from what is on disk ---- */
+
+static int copy_file(void *arg, const char *name)
+{
+    const char *const *dirs = arg;
+    char from[512], to[512], data[65536];
+    size_t n;
+    snprintf(from, sizeof from, "%s/%s", dirs[0], name);
+    snprintf(to, sizeof to, "%s/%s", dirs[1], name);
+    FILE *in = fopen(from, "r");
+    if (in == NULL) return 0; /* removed meanwhile */
+    FILE *out = fopen(to, "w");
+    must(out != NULL);
+    while ((n = fread(data, 1, sizeof data, in)) > 0) must(fwrite(data, 1, n, out) == n);
+    fclose(in);
+    fclose(out);
+    return 0;
+}
+
+static void check_equal(struct world *w, struct buf *expected, struct bench *other)
+{
+    struct buf found = {0};
+    bench_dump(other, &found);
+    if (!bytes_eq(buf_bytes(expected), buf_bytes(&found))) {
+        size_t at = 0;
+        while (at < expected->len && at < found.len && expected->data[at] == found.data[at]) at++;
+        size_t from = at > 100 ? at - 100 : 0;
+        size_t tail = w->log.len > 3000 ? w->log.len - 3000 : 0;
+        fprintf(stderr, "%.*s\nexpected ...%.400s\nfound    ...%.400s\n", (int)(w->log.len - tail),
+                w->log.data + tail, expected->data + from, found.data + from);
+        fail_msg("the state is another, see above");
+    }
+    buf_fini(&found);
+}
+
+/* As after kill -9 at this moment: a copy of the directory is opened. Files may come and go while
+ * it is copied, as with a kill they would not: so the snapshot before must do as well. */
+static void check_crash(struct world *w)
+{
+    struct bench other;
+    struct buf expected = {0};
+    bench_turn(&w->bench);
+    bench_dump(&w->bench, &expected);
+    bench_init(&other);
+    other.settings.stream_memory = w->bench.settings.stream_memory;
+    other.settings.chunk_file_bytes = w->bench.settings.chunk_file_bytes;
+    const char *dirs[] = {w->bench.dir, other.dir};
+    must(file_layer_real.list(NULL, w->bench.dir, copy_file, dirs) == 0);
+    bench_open(&other);
+    assert_int_equal(other.broker->load.fallbacks, 0);
+    check_equal(w, &expected, &other);
+    bench_close(&other);
+    bench_remove(&other);
+    buf_fini(&expected);
+}
+
+static void check_restart(struct world *w)
+{
+    struct buf expected = {0};
+    bench_dump(&w->bench, &expected);
+    world_close(w);
+    world_open(w);
+    check_equal(w, &expected, &w->bench);
+    buf_fini(&expected);
+}
+
+/* ---- References ---- */
+
+static struct chunks_stats chunks_of(struct world *w)
+{
+    struct chunks_stats s;
+    chunks_stats(w->bench.broker->chunks, &s);
+    return s;
+}
+
+/* Once all is gone, nothing is referred to, nothing counted, and no file is left but the last. */
+static void check_nothing_is_left(struct world *w)
+{
+    struct stream_store_stats s;
+    run(w, "FLUSHALL");
+    for (int i = 0; i < 20000; i++) {
+        step(w);
+        stream_store_stats(w->bench.broker->streams, &s);
+        if (chunks_of(w).live_bytes + s.open_bytes + s.sealing_bytes + s.cached_bytes == 0) break;
+        nap();
+    }
+    assert_int_equal(chunks_of(w).live_bytes, 0);
+    assert_int_equal(s.open_bytes, 0);
+    assert_int_equal(s.sealing_bytes, 0);
+    assert_int_equal(s.cached_bytes, 0);
+    for (int i = 0; i < 3; i++) {
+        assert_true(snapshots_request(w->bench.broker, false));
+        finish_snapshot(w);
+    }
+    assert_true(chunks_of(w).files <= 1);
+    check_crash(w);
+}
+
+/* ---- The tests ---- */
+
+static void change_beside(uint64_t seed)
+{
+    struct world w;
+    world_init(&w, seed);
+    fill(&w, 600);
+    for (int i = 0; i < 200; i++) change(&w);
+    for (int snapshot = 0; snapshot < 4; snapshot++) {
+        unsigned steps = 0;
+        assert_true(snapshots_request(w.bench.broker, false));
+        unsigned crash_at = below(&w, 10);
+        while (snapshots_in_progress(w.bench.broker) && steps < 100000) {
+            for (unsigned n = below(&w, 8); n > 0; n--) change(&w);
+            step(&w);
+            if (steps++ == crash_at) check_crash(&w);
+        }
+        finish_snapshot(&w);
+        if (snapshot % 2 == 1) check_crash(&w);
+        for (unsigned n = below(&w, 100); n > 0; n--) change(&w);
+    }
+    check_crash(&w);
+    assert_true(chunks_of(&w).written > 10);
+    check_restart(&w);
+    for (unsigned n = below(&w, 200); n > 0; n--) change(&w);
+    check_crash(&w);
+    check_nothing_is_left(&w);
+    world_fini(&w);
+}
+
+static void test_changes_beside_the_walk(void **state)
+{
+    const char *given = getenv("LEAT_SEED");
+    uint64_t first = given != NULL ? strtoull(given, NULL, 10) : 1;
+    uint64_t rounds = given != NULL ? 1 : getenv("LEAT_TORTURE") ? 200 : 8;
+    for (uint64_t seed = first; seed < first + rounds; seed++) {
+        print_message("seed %llu\n", (unsigned long long)seed);
+        change_beside(seed);
+    }
+}
+
+static struct key *key_of(struct world *w, const char *name)
+{
+    struct bytes b = bytes_of(name);
+    return keyspace_find(w->bench.broker->ks, 0, b, hash_bytes(b));
+}
+
+/* A stream of which a part is taken is copied and renamed: its blocks are in the snapshot once. */
+static void test_in_parts(void **state)
+{
+    static const char *const commands[] = {"COPY s t", "RENAME s t", "XSETID s 999999-0"};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        struct world w;
+        world_init(&w, i);
+        char path[128]; /* nothing can be sealed: so it is larger in a snapshot */
+        snprintf(path, sizeof path, "%s/chunks-000000000001.dat", w.bench.dir);
+        must(file_layer_real.mkdir(NULL, path, 0700) == 0);
+        w.bench.broker->settings.stream_memory = 100 << 20;
+        step(&w);
+        for (int n = 0; n < 4000; n++) add(&w, "s", "", 1000);
+        run(&w, "XGROUP CREATE s g 0");
+        run(&w, "XREADGROUP GROUP g c COUNT 100 STREAMS s >");
+        assert_true(snapshots_request(w.bench.broker, false));
+        uint16_t before = key_of(&w, "s")->mark;
+        while (key_of(&w, "s")->mark == before) step(&w);
+        uint16_t in_part = key_of(&w, "s")->mark;
+        run(&w, "%s", commands[i]);
+        struct key *k = key_of(&w, i == 1 ? "t" : "s");
+        assert_true(k->mark != in_part); /* or it was not in parts at all */
+        finish_snapshot(&w);
+        check_crash(&w);
+        must(rmdir(path) == 0);
+        world_fini(&w);
+    }
+}
+
+/* An id below that of a deleted entry becomes the last one; what is added comes behind it. */
+static void test_last_id_below_the_deleted(void **state)
+{
+    for (int sealed = 0; sealed < 2; sealed++) {
+        struct world w;
+        world_init(&w, 7);
+        for (int n = 0; n < (sealed ? 300 : 2); n++) add(&w, "s", "", 1000);
+        step(&w);
+        run(&w, "XADD s 5000-0 a b");
+        run(&w, "XADD s 10000-0 a b");
+        run(&w, "XDEL s 10000-0");
+        assert_true(bytes_eq(run(&w, "XSETID s 9000-0"), BYTES("+OK\r\n")));
+        assert_true(bytes_eq(run(&w, "XADD s 9500-0 a b"), BYTES("$6\r\n9500-0\r\n")));
+        assert_true(bytes_eq(run(&w, "XADD s 10000-0 c d"), BYTES("$7\r\n10000-0\r\n")));
+        assert_true(bytes_eq(run(&w, "XRANGE s 5001 +"),
+                             BYTES("*2\r\n*2\r\n$6\r\n9500-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n"
+                                   "*2\r\n$7\r\n10000-0\r\n*2\r\n$1\r\nc\r\n$1\r\nd\r\n")));
+        assert_true(bytes_eq(run(&w, "XDEL s 10000-0 9500-0 5000-0"), BYTES(":3\r\n")));
+        check_crash(&w);
+        assert_true(snapshots_request(w.bench.broker, false));
+        finish_snapshot(&w);
+        check_crash(&w);
+        world_fini(&w);
+    }
+}
+
+/* Whatever of a stream its copies keep alive, each file goes when the last of them is gone. */
+static void test_copies(void **state)
+{
+    struct world w;
+    world_init(&w, 8);
+    for (int n = 0; n < 500; n++) {
+        add(&w, "s", "", 1000);
+        if (n % 100 == 99) run(&w, "COPY s c%d", n);
+    }
+    run(&w, "DEL s");
+    step(&w);
+    check_crash(&w);
+    for (int n = 99; n < 400; n += 100) run(&w, "DEL c%d", n);
+    assert_true(snapshots_request(w.bench.broker, false));
+    finish_snapshot(&w);
+    check_restart(&w);
+    assert_true(chunks_of(&w).live_bytes > 300 * 1000);
+    check_nothing_is_left(&w);
+    world_fini(&w);
+}
+
+/* The newest snapshot is damaged: the one before finds all the chunks that it needs. */
+static void test_falls_back(void **state)
+{
+    struct world w;
+    uint64_t positions[8];
+    char name[SNAPSHOT_NAME_MAX], path[512];
+    for (uint64_t seed = 20; seed < 24; seed++) {
+        world_init(&w, seed);
+        fill(&w, 500);
+        for (int i = 0; i < 3; i++) {
+            for (int n = 0; n < 150; n++) change(&w);
+            run(&w, "XTRIM s0 MAXLEN 10");
+            run(&w, "DEL s1");
+            assert_true(snapshots_request(w.bench.broker, false));
+            finish_snapshot(&w);
+        }
+        for (int n = 0; n < 50; n++) change(&w);
+        bench_turn(&w.bench);
+        assert_int_equal(snapshot_list(NULL, w.bench.dir, positions, 8), 2);
+        snapshot_name(name, positions[0]);
+        snprintf(path, sizeof path, "%s/%s", w.bench.dir, name);
+        FILE *f = fopen(path, "r+");
+        must(f != NULL && fseek(f, 4200, SEEK_SET) == 0 && fputc(77, f) == 77);
+        fclose(f);
+        check_restart(&w);
+        assert_int_equal(w.bench.broker->load.fallbacks, 1);
+        check_nothing_is_left(&w);
+        world_fini(&w);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_last_id_below_the_deleted),
+        cmocka_unit_test(test_in_parts),
+        cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_changes_beside_the_walk),
+        cmocka_unit_test(test_falls_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
