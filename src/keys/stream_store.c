@@ -387,10 +387,27 @@ static void finish(struct stream_store *store, struct chunk_job *job)
     pthread_mutex_unlock(&store->lock);
 }
 
-static void take_finished(struct stream_store *store)
+/* What was written is taken note of; what was read is returned, one job linked to the next. */
+static struct chunk_job *take_finished(struct stream_store *store)
 {
-    struct chunk_job *job;
-    while ((job = chunks_done(store->chunks)) != NULL) finish(store, job);
+    struct chunk_job *job, *loads = NULL;
+    while ((job = chunks_done(store->chunks)) != NULL) {
+        if (job->kind != CHUNK_READ) {
+            finish(store, job);
+            continue;
+        }
+        job->next = loads;
+        loads = job;
+    }
+    return loads;
+}
+
+static void finish_all(struct stream_store *store, struct chunk_job *jobs)
+{
+    for (struct chunk_job *job = jobs, *next; job != NULL; job = next) {
+        next = job->next;
+        finish(store, job);
+    }
 }
 
 /* Under the lock from the first look to the last: a stream that is being freed by another thread
@@ -416,19 +433,20 @@ static void evict_some(struct stream_store *store)
 
 void stream_store_end(struct stream_store *store)
 {
-    if (store->chunks != NULL) take_finished(store);
+    if (store->chunks != NULL) finish_all(store, take_finished(store));
 }
 
 void stream_store_turn(struct stream_store *store)
 {
     static const struct timespec pause = {.tv_nsec = 500000};
     if (store->chunks == NULL) return;
+    struct chunk_job *loads = take_finished(store);
     seal_some(store);
-    evict_some(store); /* before: who waits for what comes now has to see it */
-    take_finished(store);
+    evict_some(store);
+    finish_all(store, loads); /* behind that: who waits for them has to find them */
     /* While a start replays, nobody else holds the writer of entries back. */
     while (store->wait && stream_store_is_full(store)) {
         nanosleep(&pause, NULL);
-        take_finished(store);
+        finish_all(store, take_finished(store));
     }
 }
