@@ -42,6 +42,7 @@ struct blocked {
     uint64_t since;      /* tells equal deadlines apart */
     void (*on_timeout)(struct call *c);
     struct blocked *prev_keyless, *next_keyless;
+    int64_t look_ms;    /* when it runs again in any case; 0: never */
     bool while_there;   /* is to hear when a key goes */
     bool loading;       /* waits for entries from disk */
     uint64_t looked_at; /* r->loads when it was looked at last */
@@ -54,6 +55,7 @@ struct blocked {
 struct blocked_registry {
     struct map keys;        /* of struct waited_key */
     struct order deadlines; /* of struct blocked */
+    struct order looks;     /* of those with a look_ms */
     struct waited_key *signalled, *signalled_last;
     struct blocked *keyless;
     uint64_t synced; /* of the journal, when the keyless were looked at */
@@ -82,6 +84,7 @@ struct blocked_registry *blocked_new(void)
     struct blocked_registry *r = mem_calloc(sizeof *r);
     map_init(&r->keys, &key_type);
     order_init(&r->deadlines, since_of);
+    order_init(&r->looks, since_of);
     return r;
 }
 
@@ -91,6 +94,7 @@ void blocked_free(struct blocked_registry *r)
     must(map_count(&r->keys) == 0);
     map_clear(&r->keys);
     order_clear(&r->deadlines);
+    order_clear(&r->looks);
     mem_free(r);
 }
 
@@ -207,6 +211,22 @@ void call_block_while_there(struct call *c)
     for (size_t i = 0; i < block->count; i++) block->waiters[i].key->while_there++;
 }
 
+static void forget_look(struct blocked_registry *r, struct blocked *block)
+{
+    if (block->look_ms != 0) order_remove(&r->looks, (double)block->look_ms, since_of(block));
+    block->look_ms = 0;
+}
+
+void call_block_until(struct call *c, int64_t at_ms)
+{
+    struct blocked_registry *r = c->broker->blocked;
+    struct blocked *block = c->session->blocked;
+    forget_look(r, block);
+    if (at_ms == INT64_MAX) return;
+    block->look_ms = at_ms > c->now_ms ? at_ms : c->now_ms + 1;
+    order_insert(&r->looks, (double)block->look_ms, block);
+}
+
 static void join_loading(struct blocked_registry *r, struct blocked *block)
 {
     block->loading = true;
@@ -244,6 +264,7 @@ void call_await_load(struct call *c)
 static void end_block(struct broker *b, struct blocked *block)
 {
     if (block->while_there) b->blocked->while_there--;
+    forget_look(b->blocked, block);
     for (size_t i = 0; i < block->count; i++) leave(b, &block->waiters[i]);
     if (waits_for_key(block) && block->count == 0) leave_keyless(b->blocked, block);
     leave_loading(b->blocked, block);
@@ -448,10 +469,24 @@ bool blocked_unblock(struct broker *b, struct session *s, bool error)
     return true;
 }
 
+/* Those whose time to look has come run again; one that goes on waiting says until when. */
+static void look_again(struct broker *b)
+{
+    struct order_iter it;
+    double at;
+    while (order_seek(&b->blocked->looks, 0, &it)) {
+        struct blocked *block = order_at(&it, &at);
+        if (at > (double)b->now_ms) return;
+        forget_look(b->blocked, block);
+        serve(b, block);
+    }
+}
+
 void blocked_timeouts(struct broker *b)
 {
     struct order_iter it;
     double at;
+    look_again(b);
     while (order_seek(&b->blocked->deadlines, 0, &it)) {
         struct blocked *block = order_at(&it, &at);
         if (at > (double)b->now_ms) return;
@@ -462,8 +497,9 @@ void blocked_timeouts(struct broker *b)
 int64_t blocked_next_ms(const struct broker *b)
 {
     struct order_iter it;
-    double at;
-    if (!order_seek(&b->blocked->deadlines, 0, &it)) return INT64_MAX;
-    order_at(&it, &at);
-    return (int64_t)at;
+    double deadline = (double)INT64_MAX, look = (double)INT64_MAX;
+    if (order_seek(&b->blocked->deadlines, 0, &it)) order_at(&it, &deadline);
+    if (order_seek(&b->blocked->looks, 0, &it)) order_at(&it, &look);
+    double at = deadline < look ? deadline : look;
+    return at < (double)INT64_MAX ? (int64_t)at : INT64_MAX;
 }

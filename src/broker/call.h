@@ -133,6 +133,9 @@ void call_block(struct call *c, const struct bytes *names, size_t count, enum ke
 /* Called right behind call_block(): the handler also runs again when one of the keys is deleted or
  * becomes of another type (XREADGROUP, whose group has gone then). */
 void call_block_while_there(struct call *c);
+/* Likewise: the handler also runs again at that time, unless it was served before. INT64_MAX: not
+ * for the time's sake. */
+void call_block_until(struct call *c, int64_t at_ms);
 
 /* What a function of keys/stream.h answered: -EAGAIN. Parks the session until more has been read
  * from disk, then the handler runs again from the start. Nothing may have been replied or changed.

@@ -402,6 +402,18 @@ static void reply_nothing(struct call *c)
     resp_null_array(c->reply);
 }
 
+/* When the next of the entries that are pending now will have been so for long enough. */
+static int64_t next_idle_ms(const struct call *c, const struct reading *o)
+{
+    int64_t next = INT64_MAX, at_ms;
+    for (size_t i = 0; i < o->n; i++) {
+        const struct pending *p = &o->sources[i].group->pending;
+        int64_t time_ms = pending_next_time(p, c->now_ms - o->min_idle_ms);
+        if (time_ms < next) next = time_ms;
+    }
+    return __builtin_add_overflow(next, o->min_idle_ms, &at_ms) ? INT64_MAX : at_ms;
+}
+
 static void wait(struct call *c, const struct reading *o)
 {
     if (!o->block || c->in_exec) {
@@ -410,6 +422,7 @@ static void wait(struct call *c, const struct reading *o)
     }
     call_block(c, c->argv + o->streams, o->n, KEY_STREAM, o->block_ms, reply_nothing);
     call_block_while_there(c);
+    if (o->claim) call_block_until(c, next_idle_ms(c, o));
 }
 
 /* A stream that is named again has what its first mention left. */

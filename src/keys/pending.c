@@ -493,6 +493,27 @@ bool pending_iter_next(struct pending_iter *it, struct pending_entry *ret)
     return false;
 }
 
+static int64_t node_next_time(const struct pending_node *n, int64_t after_ms)
+{
+    int64_t next = INT64_MAX, lowest = (int64_t)(n->base[COL_TIME] ^ TIME_SHIFT);
+    if (lowest > after_ms) return lowest;
+    for (unsigned i = 0; i < n->count; i++) {
+        int64_t time_ms = (int64_t)(node_value(n, COL_TIME, i) ^ TIME_SHIFT);
+        if (time_ms > after_ms && time_ms < next) next = time_ms;
+    }
+    return next;
+}
+
+int64_t pending_next_time(const struct pending *p, int64_t after_ms)
+{
+    int64_t next = INT64_MAX;
+    for (size_t i = 0; i < p->nodes; i++) {
+        int64_t of_node = node_next_time(slot_at(p, i)->node, after_ms);
+        if (of_node < next) next = of_node;
+    }
+    return next;
+}
+
 /* ---- One consumer's ---- */
 
 /* Rewrites the nodes in which the consumer may have entries: they become another's, or go (to: -1).

@@ -52,6 +52,9 @@ bool pending_remove(struct pending *p, struct stream_id id, struct pending_entry
 bool pending_first(const struct pending *p, struct stream_id *ret);
 bool pending_last(const struct pending *p, struct stream_id *ret);
 
+/* No entry was delivered after `after_ms` and before this; INT64_MAX when none was after it. */
+int64_t pending_next_time(const struct pending *p, int64_t after_ms);
+
 /* Walks the entries from an id on. Nothing may change meanwhile. */
 enum { PENDING_ANY = -1 };
 struct pending_iter {

@@ -70,6 +70,16 @@ static void check_walk(const struct pending *p, const struct model *m, struct st
     assert_false(pending_iter_next(&it, &e));
 }
 
+/* A lower bound, and exact if it is at all. */
+static void check_next_time(const struct pending *p, const struct model *m, int64_t after_ms)
+{
+    int64_t exact = INT64_MAX, found = pending_next_time(p, after_ms);
+    for (size_t i = 0; i < m->count; i++)
+        if (m->at[i].time_ms > after_ms && m->at[i].time_ms < exact) exact = m->at[i].time_ms;
+    assert_true(found > after_ms && found <= exact);
+    assert_int_equal(found == INT64_MAX, exact == INT64_MAX);
+}
+
 static void check_all(const struct pending *p, const struct model *m)
 {
     struct stream_id first, last;
@@ -175,6 +185,7 @@ static void does_what_an_array_does(void **state)
             check_all(&p, &m);
             check_walk(&p, &m, any_entry(&m, false).id, (int64_t)rng_below(&rng, 6) - 1,
                        (int64_t)any_number());
+            check_next_time(&p, &m, (int64_t)any_number());
         }
         check_all(&p, &m);
         pending_copy(&copy, &p);
