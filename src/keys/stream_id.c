@@ -24,14 +24,19 @@ bool stream_id_prev(struct stream_id *id)
     return true;
 }
 
+/* Two digits at a time: each XADD formats two ids. */
 static size_t format_u64(char *out, uint64_t n)
 {
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233"
+                                "34353637383940414243444546474849505152535455565758596061626364656667"
+                                "6869707172737475767778798081828384858687888990919293949596979899";
     char digits[20];
-    size_t len = 0;
-    do digits[len++] = (char)('0' + n % 10);
-    while ((n /= 10) > 0);
-    for (size_t i = 0; i < len; i++) out[i] = digits[len - 1 - i];
-    return len;
+    size_t at = sizeof digits;
+    for (; n >= 100; n /= 100) memcpy(digits + (at -= 2), pairs + n % 100 * 2, 2);
+    if (n >= 10) memcpy(digits + (at -= 2), pairs + n * 2, 2);
+    else digits[--at] = (char)('0' + n);
+    memcpy(out, digits + at, sizeof digits - at);
+    return sizeof digits - at;
 }
 
 size_t stream_id_format(char out[STREAM_ID_TEXT_MAX], struct stream_id id)

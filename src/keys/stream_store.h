@@ -32,6 +32,8 @@ struct stream_store {
     pthread_mutex_t lock; /* of what follows, and of the links in blocks and streams */
     struct stream_block *newest, *oldest;          /* cached */
     struct stream *first_unsealed, *last_unsealed; /* their tails are worth a chunk */
+    uint64_t grown; /* what open blocks have grown by since the last turn: not in open_bytes yet, which
+                       may have wrapped round below zero until then */
     _Atomic uint64_t open_bytes, sealing_bytes, cached_bytes;
     char error[256];
 };
