@@ -68,6 +68,8 @@ void *mem_calloc_aligned(size_t align, size_t n)
     return memset(counted(p, n), 0, n);
 }
 
+enum { HUGE_BYTES = 4 << 20 };
+
 /* The kernel aligns to small pages; so ask for a piece more and give back both ends. */
 void *mem_pages_map(size_t n)
 {
@@ -78,6 +80,9 @@ void *mem_pages_map(size_t n)
     if (before > 0) must(munmap(p, before) == 0);
     must(munmap(p + before + n, MEM_PAGES_PIECE - before) == 0);
     count((long long)n);
+    /* Tables are looked into at random: with small pages most look-ups miss the translation cache
+     * as well. A kernel that does not want to is right. */
+    if (n >= HUGE_BYTES) madvise(p + before, n, MADV_HUGEPAGE);
     return p + before;
 }
 
