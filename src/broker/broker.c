@@ -9,6 +9,7 @@
 #include "base/logline.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "broker/durable.h"
 #include "broker/internal.h"
 #include "broker/retention.h"
 
@@ -84,6 +85,8 @@ struct broker *broker_new(const struct broker_options *options, char **ret_error
     b->snapshots = snapshots_new();
     b->retention = retention_new();
     b->hub = hub_new();
+    b->durable = durable_new();
+    durable_settings_changed(b);
     b->blocked = blocked_new();
     b->positions = mem_calloc(POSITION_SLOTS * sizeof *b->positions);
     b->stats = mem_calloc(command_count() * sizeof *b->stats);
@@ -116,6 +119,7 @@ void broker_free(struct broker *b)
     broker_stats_fini(b);
     watch_fini(b);
     blocked_free(b->blocked);
+    durable_free(b->durable);
     hub_free(b->hub);
     keyspace_free(b->ks);
     chunks_free(b->chunks);
@@ -178,6 +182,7 @@ void broker_turn_begin(struct broker *b)
         blocked_timeouts(b);
     }
     if (!b->loading) broker_expire(b, 1000);
+    durable_turn_begin(b);
     if (b->blocked_count > 0) blocked_serve(b); /* who waits for what has expired */
     broker_sample(b);
 }
@@ -191,7 +196,13 @@ void broker_turn_end(struct broker *b)
 
 void broker_spread(struct broker *b)
 {
+    durable_feed(b);
     hub_spread(b->hub);
+}
+
+size_t broker_check_output(struct broker *b, struct session *s, bool full)
+{
+    return s->durable != NULL ? durable_check_output(b, s, full) : 0;
 }
 
 uint64_t broker_delivered_bytes(const struct broker *b)
@@ -214,6 +225,7 @@ int64_t broker_next_due_ms(const struct broker *b)
     if (expiry < due) due = expiry;
     int64_t unblock = blocked_next_ms(b);
     if (unblock < due) due = unblock;
+    if (durable_is_hungry(b)) due = b->now_ms;
     if (b->pause_until_ms != 0 && b->pause_until_ms < due) due = b->pause_until_ms;
     int64_t ms = due <= b->now_ms ? 0 : due - b->now_ms;
     return b->loading ? ms : snapshots_due_ms(b, ms);

@@ -69,6 +69,9 @@ void broker_turn_begin(struct broker *b);
 void broker_turn_end(struct broker *b);
 /* Marks as dirty the outboxes of those for whom something was published. */
 void broker_spread(struct broker *b);
+/* To be told when output waits for a session; `full`: its socket takes no more. What is durable may
+ * be given back then, or the session closed. Returns how much of the rest no limit is to count. */
+size_t broker_check_output(struct broker *b, struct session *s, bool full);
 /* Bytes of messages handed to subscribers, ever. */
 uint64_t broker_delivered_bytes(const struct broker *b);
 /* After the turn's output has left: what nobody waits for, for some microseconds. `idle`: nothing

@@ -2,6 +2,7 @@
  * whoever exposes them runs on another thread. */
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "broker/durable.h"
 #include "broker/internal.h"
 
 enum figure {
@@ -47,6 +48,7 @@ static struct metric figures[FIGURES] = {
 void broker_metrics_register(void)
 {
     for (int i = 0; i < FIGURES; i++) metrics_register(&figures[i]);
+    durable_metrics_register();
 }
 
 void broker_metrics_update(const struct broker *b)
@@ -83,4 +85,5 @@ void broker_metrics_update(const struct broker *b)
         [SLOW] = (int64_t)b->slowlog.count,
     };
     for (int i = 0; i < FIGURES; i++) metric_set(&figures[i], now[i]);
+    durable_metrics_update(b);
 }

@@ -1,4 +1,5 @@
 /* CONFIG: settings, asked for and changed while the server runs. */
+#include "broker/durable.h"
 #include "broker/internal.h"
 
 static bool matches_any(const struct call *c, const char *name)
@@ -98,6 +99,7 @@ static void config_set(struct call *c)
     }
     settings_fini(&b->settings);
     b->settings = next;
+    durable_settings_changed(b);
     if (b->options.on_setting != NULL)
         for (size_t i = 2; i < c->argc; i += 2)
             b->options.on_setting(b->options.arg, settings_find(c->argv[i])->name);

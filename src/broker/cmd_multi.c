@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "broker/admit.h"
+#include "broker/durable.h"
 #include "broker/internal.h"
 
 void queued_command_init(struct queued_command *q, const struct command *cmd,
@@ -73,9 +74,10 @@ static void discard(struct call *c)
     resp_simple(c->reply, "OK");
 }
 
-static size_t estimate(const struct queued_command *q)
+static size_t estimate(struct broker *b, const struct queued_command *q)
 {
-    return q->cmd->flags & CMD_WRITE ? admit_estimate(q->cmd, q->argc, q->argv) : 0;
+    bool writes = q->cmd->flags & CMD_WRITE || durable_appends(b, q->cmd, q->argc, q->argv);
+    return writes ? admit_estimate(q->cmd, q->argc, q->argv) : 0;
 }
 
 /* The whole transaction must fit into the journal before its first command runs. One that only
@@ -87,7 +89,7 @@ static bool is_admitted(struct call *c, size_t *ret_bytes)
     bool shrinks = true;
     for (size_t i = 0; i < s->queue_count; i++) {
         const struct queued_command *q = &s->queue[i];
-        bytes += estimate(q);
+        bytes += estimate(c->broker, q);
         if ((q->cmd->flags & (CMD_WRITE | CMD_SHRINKS)) == CMD_WRITE) shrinks = false;
         if (!admit_stream(c, q->cmd)) return false;
     }
@@ -101,7 +103,7 @@ static void run_queue(struct call *c, struct queued_command *queue, size_t count
     resp_array(c->reply, count);
     for (size_t i = 0; i < count; i++) {
         struct call inner = *c;
-        c->broker->admitted_rest = admitted -= estimate(&queue[i]);
+        c->broker->admitted_rest = admitted -= estimate(c->broker, &queue[i]);
         inner.cmd = queue[i].cmd;
         inner.top = queue[i].top;
         inner.argc = queue[i].argc;

@@ -1,5 +1,6 @@
 /* Publish/subscribe: SUBSCRIBE and its kin, PUBLISH, PUBSUB. Channels, patterns and shard channels
  * are three kinds of topic and otherwise handled alike. Without a cluster there is one shard. */
+#include "broker/durable.h"
 #include "broker/internal.h"
 
 /* Shard channels are counted by themselves. */
@@ -7,7 +8,8 @@ static int64_t count_for(const struct session *s, enum topic_kind kind)
 {
     const struct subscriber *own = &s->subscriber;
     if (kind == TOPIC_SHARD) return (int64_t)subscriber_count(own, TOPIC_SHARD);
-    return (int64_t)(subscriber_count(own, TOPIC_CHANNEL) + subscriber_count(own, TOPIC_PATTERN));
+    return (int64_t)(subscriber_count(own, TOPIC_CHANNEL) + subscriber_count(own, TOPIC_BEHIND) +
+                     subscriber_count(own, TOPIC_PATTERN));
 }
 
 /* One confirmation per channel; `text.data` NULL where there was nothing to leave. */
@@ -31,7 +33,12 @@ static void join_all(struct call *c, enum topic_kind kind, const char *what)
 
 static void subscribe(struct call *c)
 {
-    join_all(c, TOPIC_CHANNEL, "subscribe");
+    if (!durable_may_subscribe(c, c->argv + 1, c->argc - 1)) return;
+    for (size_t i = 1; i < c->argc; i++) {
+        if (!durable_subscribe(c, c->argv[i]))
+            hub_subscribe(c->broker->hub, &c->session->subscriber, TOPIC_CHANNEL, c->argv[i]);
+        confirm(c, "subscribe", TOPIC_CHANNEL, c->argv[i]);
+    }
 }
 
 static void psubscribe(struct call *c)
@@ -60,19 +67,27 @@ static void list_text(void *arg, struct bytes text)
     list->texts[list->count++] = arena_dup(list->arena, text);
 }
 
+static void leave_one(struct call *c, enum topic_kind kind, struct bytes text)
+{
+    if (kind == TOPIC_CHANNEL && durable_unsubscribe(c->broker, c->session, text)) return;
+    hub_unsubscribe(c->broker->hub, &c->session->subscriber, kind, text);
+}
+
 /* Without arguments: from everything, each confirmed, or once with null. */
 static void leave_everything(struct call *c, enum topic_kind kind, const char *what)
 {
     struct subscriber *s = &c->session->subscriber;
-    size_t count = subscriber_count(s, kind);
+    bool channels = kind == TOPIC_CHANNEL;
+    size_t count = subscriber_count(s, kind) + (channels ? subscriber_count(s, TOPIC_BEHIND) : 0);
     if (count == 0) {
         confirm(c, what, kind, (struct bytes){NULL, 0});
         return;
     }
     struct text_list list = {c->arena, arena_alloc(c->arena, count * sizeof(struct bytes)), 0};
     subscriber_each(s, kind, list_text, &list);
+    if (channels) subscriber_each(s, TOPIC_BEHIND, list_text, &list);
     for (size_t i = 0; i < list.count; i++) {
-        hub_unsubscribe(c->broker->hub, s, kind, list.texts[i]);
+        leave_one(c, kind, list.texts[i]);
         confirm(c, what, kind, list.texts[i]);
     }
 }
@@ -84,7 +99,7 @@ static void leave(struct call *c, enum topic_kind kind, const char *what)
         return;
     }
     for (size_t i = 1; i < c->argc; i++) {
-        hub_unsubscribe(c->broker->hub, &c->session->subscriber, kind, c->argv[i]);
+        leave_one(c, kind, c->argv[i]);
         confirm(c, what, kind, c->argv[i]);
     }
 }
@@ -112,7 +127,11 @@ static uint64_t waits_for(const struct call *c)
 
 static void publish(struct call *c)
 {
-    resp_int(c->reply, hub_publish(c->broker->hub, c->argv[1], c->argv[2], waits_for(c)));
+    int64_t receivers;
+    if (!durable_appends(c->broker, c->cmd, c->argc, c->argv))
+        resp_int(c->reply, hub_publish(c->broker->hub, c->argv[1], c->argv[2], waits_for(c)));
+    else if (durable_publish(c, c->argv[1], c->argv[2], &receivers))
+        resp_int(c->reply, receivers);
 }
 
 static void spublish(struct call *c)
@@ -122,12 +141,15 @@ static void spublish(struct call *c)
 
 struct channel_list {
     struct call *call;
+    bool behind; /* those with no other subscribers */
     size_t count;
 };
 
 static void list_channel(void *arg, struct bytes channel)
 {
     struct channel_list *list = arg;
+    if (list->behind && hub_subscribers(list->call->broker->hub, TOPIC_CHANNEL, channel) > 0)
+        return;
     resp_bulk(list->call->reply, channel);
     list->count++;
 }
@@ -141,10 +163,13 @@ static void list_channels(struct call *c, enum topic_kind kind)
                    (int)c->argv[1].len, c->argv[1].data);
         return;
     }
-    struct channel_list list = {c, 0};
+    struct channel_list list = {.call = c};
     size_t place = resp_defer(c->reply);
     struct bytes pattern = c->argc > 2 ? c->argv[2] : (struct bytes){NULL, 0};
     hub_each_channel(c->broker->hub, kind, pattern, list_channel, &list);
+    list.behind = true;
+    if (kind == TOPIC_CHANNEL)
+        hub_each_channel(c->broker->hub, TOPIC_BEHIND, pattern, list_channel, &list);
     resp_defer_array(c->reply, place, list.count);
 }
 
@@ -153,7 +178,9 @@ static void count_subscribers(struct call *c, enum topic_kind kind)
     resp_array(c->reply, (c->argc - 2) * 2);
     for (size_t i = 2; i < c->argc; i++) {
         resp_bulk(c->reply, c->argv[i]);
-        resp_int(c->reply, hub_subscribers(c->broker->hub, kind, c->argv[i]));
+        int64_t n = hub_subscribers(c->broker->hub, kind, c->argv[i]);
+        if (kind == TOPIC_CHANNEL) n += hub_subscribers(c->broker->hub, TOPIC_BEHIND, c->argv[i]);
+        resp_int(c->reply, n);
     }
 }
 
@@ -184,6 +211,7 @@ static void pubsub_numpat(struct call *c)
 
 struct subscriber_list {
     struct call *call;
+    struct bytes channel;
     size_t count;
 };
 
@@ -206,7 +234,9 @@ static void list_subscriber(void *arg, const struct subscriber_state *state)
     const struct session *s = session_of_subscriber(state->subscriber);
     int64_t now_ms = list->call->now_ms, since_ms = state->lag_since_ms;
     list->count++;
-    resp_map(w, 9);
+    struct durable_look look = durable_look(list->call->broker, s, list->channel, state);
+    resp_map(w, 10);
+    put_text(w, "state", bytes_of(look.state));
     put_number(w, "id", (int64_t)s->id);
     put_text(w, "name", s->name.data == NULL ? BYTES("") : buf_bytes(&s->name));
     put_text(w, "addr", bytes_of(s->address));
@@ -215,7 +245,7 @@ static void list_subscriber(void *arg, const struct subscriber_state *state)
     else resp_bulk(w, state->pattern);
     put_number(w, "since-ms", state->since_ms);
     put_number(w, "delivered", (int64_t)state->delivered);
-    put_number(w, "lag-messages", (int64_t)state->lag_messages);
+    put_number(w, "lag-messages", (int64_t)(state->lag_messages + look.behind));
     put_number(w, "lag-bytes", (int64_t)state->lag_bytes);
     put_number(w, "lag-ms", since_ms == 0 || since_ms > now_ms ? 0 : now_ms - since_ms);
 }
@@ -224,7 +254,7 @@ static void pubsub_subscribers(struct call *c)
 {
     resp_map(c->reply, c->argc - 2);
     for (size_t i = 2; i < c->argc; i++) {
-        struct subscriber_list list = {c, 0};
+        struct subscriber_list list = {c, c->argv[i], 0};
         resp_bulk(c->reply, c->argv[i]);
         size_t place = resp_defer(c->reply);
         hub_each_subscriber(c->broker->hub, c->argv[i], list_subscriber, &list);
@@ -239,6 +269,12 @@ static void pubsub_help(struct call *c)
         "PUBSUB <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "CHANNELS [<pattern>]",
         "    Return the currently active channels matching a <pattern> (default: '*').",
+        "DURABLE LIST [<channel>]",
+        "    Who is remembered on durable channels: state, position, lag.",
+        "DURABLE RESET <channel> <name> <id|unix-time-ms|0|$>",
+        "    Set behind which entry, or from which time on, a subscriber is served.",
+        "DURABLE FORGET <channel> <name>",
+        "    Forget a subscriber that is not connected.",
         "NUMPAT",
         "    Return number of subscriptions to patterns.",
         "NUMSUB [<channel> ...]",
@@ -285,6 +321,14 @@ static const struct command pubsub_subcommands[] = {
      .syntax = "PUBSUB SUBSCRIBERS channel [channel ...]",
      .summary = "Tells who listens to each channel, since when, and how far behind each is.",
      .handler = pubsub_subscribers, .complexity = "O(N) in subscribers of the channels"},
+    {.name = "durable", .arity = -3, .flags = CMD_PUBSUB | CMD_WRITE | CMD_SHRINKS,
+     .group = "pubsub", .since = "leat 0.1.0",
+     .syntax = "PUBSUB DURABLE <LIST [channel] | RESET channel name <id | unix-time-ms | 0 | $> | "
+               "FORGET channel name>",
+     .summary = "Tells who is remembered on durable channels, sets from where a subscriber is "
+                "served, or forgets it.",
+     .handler = cmd_pubsub_durable,
+     .complexity = "O(N) in subscribers; LIST without a channel O(N) in keys"},
     {.name = "help", .arity = 2, .flags = CMD_LOADING | CMD_STALE, .group = "pubsub",
      .since = "6.2.0", .syntax = "PUBSUB HELP", .summary = "Explains the subcommands.",
      .handler = pubsub_help, .complexity = "O(1)"},

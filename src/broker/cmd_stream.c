@@ -5,6 +5,7 @@
 #include "broker/change_idmp.h"
 #include "broker/change_stream.h"
 #include "broker/cmd_stream_idmp.h"
+#include "broker/durable.h"
 #include "broker/stream_refs.h"
 
 enum { IDMP_RECORD_BYTES = 128 }; /* beside its texts */
@@ -136,6 +137,7 @@ static void xadd(struct call *c)
     if (a.idmp.given && !call_admit(c, c->argv[1].len + IDMP_RECORD_BYTES)) return;
     k = change_stream_add(c, k, c->argv[1], id, a.fields, a.field_count);
     if (a.idmp.given) change_idmp_add(c, k, a.idmp.pid, a.idmp.iid, id);
+    durable_added(c, k, id, a.fields, a.field_count);
     stream_reply_id(c, id);
     call_event(c, NOTIFY_STREAM, "xadd", c->argv[1]);
     if (stream_cut_count(&cut) == 0) return;

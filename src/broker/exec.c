@@ -6,18 +6,24 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "broker/admit.h"
+#include "broker/durable.h"
 #include "broker/internal.h"
 
 /* ---- Draining ---- */
 
-static void note_changes(struct broker *b, uint64_t position)
+static void note_changes(struct broker *b, size_t first, uint64_t position)
 {
-    for (size_t i = 0; i < b->fx.changed_count; i++) {
+    for (size_t i = first; i < b->fx.changed_count; i++) {
         const struct effect_key *k = &b->fx.changed[i];
         *broker_position(b, k->db, k->hash) = position;
         if (b->watching_count > 0 && !k->quiet) watch_touch(b, k->db, k->name);
     }
     if (b->fx.all_changed) b->all_position = position;
+}
+
+static void publish(struct broker *b, struct bytes channel, struct bytes message, uint64_t position)
+{
+    if (!durable_event(b, channel, message)) hub_publish(b->hub, channel, message, position);
 }
 
 static void publish_event(struct broker *b, const struct effect_event *e, uint64_t position)
@@ -27,12 +33,12 @@ static void publish_event(struct broker *b, const struct effect_event *e, uint64
     if (classes & NOTIFY_KEYSPACE) {
         buf_printf(&channel, "__keyspace@%d__:", e->db);
         buf_put(&channel, e->name);
-        hub_publish(b->hub, buf_bytes(&channel), bytes_of(e->event), position);
+        publish(b, buf_bytes(&channel), bytes_of(e->event), position);
     }
     if (classes & NOTIFY_KEYEVENT) {
         channel.len = 0;
         buf_printf(&channel, "__keyevent@%d__:%s", e->db, e->event);
-        hub_publish(b->hub, buf_bytes(&channel), e->name, position);
+        publish(b, buf_bytes(&channel), e->name, position);
     }
     buf_fini(&channel);
 }
@@ -58,9 +64,18 @@ void broker_drain(struct broker *b, struct session *s)
         if (s != NULL) s->last_write = position;
         b->dirty_records++;
     }
-    if (fx->changed_count > 0 || fx->all_changed) note_changes(b, depends);
+    if (fx->changed_count > 0 || fx->all_changed) note_changes(b, 0, depends);
     uint64_t waits_for = broker_uncovered(b, depends);
-    for (size_t i = 0; i < fx->event_count; i++) publish_event(b, &fx->events[i], waits_for);
+    size_t changed = fx->changed_count;
+    for (size_t i = 0, n = fx->event_count; i < n; i++) {
+        struct effect_event e = fx->events[i]; /* they may move */
+        publish_event(b, &e, waits_for);
+    }
+    if (fx->changed_count > changed) { /* events were kept in streams of their own */
+        uint64_t last = effects_finish(fx);
+        note_changes(b, changed, last);
+        if (last > depends) depends = last;
+    }
     signal_blocked(b);
     effects_reset(fx);
     fx->depends = depends;

@@ -22,6 +22,8 @@
  * with 32 each hold up one read of a quiet key in 650. */
 enum { POSITION_SLOTS = 1 << 20, BROKER_REPLY_BYTES_MAX = 1 << 30 };
 
+struct durable;
+
 struct command_stats {
     uint64_t calls, usec, rejected, failed;
 };
@@ -34,6 +36,7 @@ struct broker {
     struct stream_store *streams; /* the keyspace's */
     struct keyspace *ks;
     struct hub *hub;
+    struct durable *durable; /* channels and subscribers that are, see durable.h */
     struct effects fx;
     struct arena arena;
     struct rng rng;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "broker/durable.h"
 #include "broker/internal.h"
 
 static bool needs_password(const struct broker *b)
@@ -41,6 +42,7 @@ struct session *broker_session_open(struct broker *b, const struct session_port 
 /* Everything that ties it to others: subscriptions, watches, a block, a queue. */
 static void let_go(struct broker *b, struct session *s)
 {
+    durable_leave_all(b, s);
     hub_leave(b->hub, &s->subscriber);
     watch_clear(b, s);
     session_discard(s);

@@ -11,6 +11,14 @@ struct broker;
 struct session;
 struct command;
 struct blocked;
+struct durable_sub;
+
+/* What is known of the way to the peer. */
+struct session_progress {
+    uint64_t unacknowledged; /* bytes sent that its kernel has not acknowledged */
+    uint64_t peer_window;    /* the largest window that it has offered */
+    bool reset;              /* the connection broke: it was reset, or timed out */
+};
 
 /* What the server does for a session. All are called on the broker's thread. */
 struct session_port {
@@ -20,6 +28,8 @@ struct session_port {
     void (*resume)(void *owner);
     /* Bytes waiting in the input, for CLIENT LIST's qbuf; and memory held by the connection. */
     size_t (*input_bytes)(const void *owner);
+    /* How far the peer has got the output; NULL: as far as it was sent. */
+    void (*progress)(void *owner, struct session_progress *ret);
 };
 
 enum session_flag {
@@ -76,6 +86,8 @@ struct session {
     unsigned queue_flags;        /* of all its commands */
     struct watched_key *watched; /* list */
     struct blocked *blocked;     /* NULL when not */
+    struct durable_sub *durable; /* its durable subscriptions; NULL: none */
+    uint64_t durable_end;        /* of the output up to here, no limit counts what is left */
 };
 
 /* Whose subscriber this is. */

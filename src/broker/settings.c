@@ -10,12 +10,23 @@
 
 #include "base/mem.h"
 #include "base/num.h"
+#include "broker/durable_settings.h"
 #include "broker/notify.h"
 #include "broker/retention.h"
 #include "keys/str.h"
 #include "resp/request.h"
 
-enum kind { INTEGER, MEMORY, TEXT, RETENTION, CHOICE, NOTIFY, OUTPUT_LIMITS };
+enum kind {
+    INTEGER,
+    MEMORY,
+    TEXT,
+    RETENTION,
+    DURABLE_RETENTION,
+    ON_SLOW,
+    CHOICE,
+    NOTIFY,
+    OUTPUT_LIMITS
+};
 
 struct choice {
     const char *name;
@@ -130,6 +141,31 @@ static const struct row rows[] = {
     {{"stream-retention", NULL,
       "what is kept of streams, by pattern: events:* age=7d bytes=1gb logs:* until-acked",
       SETTING_CLI}, RETENTION, AT(stream_retention), 0, 0, "", NULL},
+    {{"durable", NULL,
+      "channels, by pattern, that are kept: each is the stream of its name in database 0; none by "
+      "default", SETTING_CLI}, TEXT, AT(durable), 0, 0, "", NULL},
+    {{"durable-names", NULL,
+      "names of connections, by pattern, that get what they missed on durable channels",
+      SETTING_CLI}, TEXT, AT(durable_names), 0, 0, "*", NULL},
+    {{"durable-retention", NULL,
+      "what is kept of a durable channel that no rule of stream-retention matches", SETTING_CLI},
+     DURABLE_RETENTION, AT(durable_retention), 0, 0, "age=24h bytes=1gb", NULL},
+    {{"durable-window-bytes", NULL,
+      "bytes sent to a durable subscriber that do not count as read until more has been sent", 0},
+     MEMORY, AT(durable_window_bytes), 0, INT64_MAX, "256kb", NULL},
+    {{"durable-window-ms", NULL, "or until so many milliseconds are over", 0}, INTEGER,
+     AT(durable_window_ms), 0, INT64_MAX, "30000", NULL},
+    {{"durable-spill-bytes", NULL,
+      "bytes of output that wait before a slow durable subscriber is read to from its stream", 0},
+     MEMORY, AT(durable_spill_bytes), 4096, INT64_MAX, "1mb", NULL},
+    {{"durable-subscriber-expiry", NULL,
+      "seconds after which a durable subscriber that does not come back is forgotten; 0: never", 0},
+     INTEGER, AT(durable_subscriber_expiry), 0, INT32_MAX, "604800", NULL},
+    {{"durable-subscribers-max", NULL, "durable subscribers that are remembered for one channel",
+      0}, INTEGER, AT(durable_subscribers_max), 0, INT64_MAX, "10000", NULL},
+    {{"on-slow", NULL,
+      "what happens to slow durable subscribers, by channel: news*=drop-oldest (or spill, "
+      "disconnect)", 0}, ON_SLOW, AT(on_slow), 0, 0, "", NULL},
     {{"maxmemory-policy", NULL, "only noeviction: nothing is ever evicted", SETTING_FIXED}, TEXT,
      AT(maxmemory_policy), 0, 0, "noeviction", NULL},
     {{"save", NULL, "snapshots by rule; the journal makes them unnecessary", SETTING_FIXED}, TEXT,
@@ -148,7 +184,8 @@ static const struct row *row_of(const struct setting *setting)
 
 static bool is_text(const struct row *row)
 {
-    return row->kind == TEXT || row->kind == RETENTION;
+    return row->kind == TEXT || row->kind == RETENTION || row->kind == DURABLE_RETENTION ||
+           row->kind == ON_SLOW;
 }
 
 static void *place(const struct settings *s, const struct row *row)
@@ -281,6 +318,17 @@ static int set_retention(char **to, const struct row *row, struct bytes value, s
     return good ? set_text(to, row, value, error) : -1;
 }
 
+static int set_durable(char **to, const struct row *row, struct bytes value, struct buf *error)
+{
+    struct stream_retention ignored;
+    bool on_slow = row->kind == ON_SLOW;
+    if (on_slow ? durable_on_slow_is_valid(value) : durable_parse_retention(value, &ignored))
+        return set_text(to, row, value, error);
+    buf_printf(error, on_slow ? "argument must be words like news*=drop-oldest (or spill, disconnect)"
+                              : "argument must name an age or a size, as age=24h bytes=1gb");
+    return -1;
+}
+
 static int class_of(struct bytes name)
 {
     static const char *const names[] = {"normal", "slave", "pubsub"};
@@ -331,6 +379,9 @@ int settings_set(struct settings *s, const struct setting *setting, struct bytes
         return set_choice(to, row, value, error);
     case TEXT:
         return set_text(to, row, value, error);
+    case DURABLE_RETENTION:
+    case ON_SLOW:
+        return set_durable(to, row, value, error);
     case RETENTION:
         return set_retention(to, row, value, error);
     case NOTIFY:
@@ -354,6 +405,8 @@ void settings_get(const struct settings *s, const struct setting *setting, struc
         buf_printf(out, "%lld", (long long)*(const int64_t *)at);
         break;
     case TEXT:
+    case DURABLE_RETENTION:
+    case ON_SLOW:
     case RETENTION:
         buf_printf(out, "%s", *(char *const *)at);
         break;

@@ -100,7 +100,15 @@ static size_t port_input_bytes(const void *owner)
     return 0;
 }
 
-static const struct session_port port = {port_close, port_resume, port_input_bytes};
+static void port_progress(void *owner, struct session_progress *ret)
+{
+    *ret = ((struct peer *)owner)->progress;
+}
+
+static const struct session_port port = {.close = port_close,
+                                         .resume = port_resume,
+                                         .input_bytes = port_input_bytes,
+                                         .progress = port_progress};
 
 static void on_dirty(void *owner) {}
 

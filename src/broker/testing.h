@@ -16,6 +16,7 @@ struct peer {
     struct bench *bench;
     bool closed, closes_after_output;
     int resumed;
+    struct session_progress progress; /* what its way is said to be like; all zero: good */
     struct buf reply; /* of the last peer_run */
 };
 

@@ -196,6 +196,12 @@ bool hub_subscribe(struct hub *h, struct subscriber *s, enum topic_kind kind, st
     return true;
 }
 
+bool subscriber_has(struct hub *h, const struct subscriber *s, enum topic_kind kind,
+                    struct bytes text)
+{
+    return s->audience != NULL && find_seat(s->audience, hub_find_topic(h, kind, text)) != NULL;
+}
+
 /* The end of the subscriber's time in its audience, whatever else it may be for. */
 static void leave_audience(struct hub *h, struct subscriber *s)
 {

@@ -104,6 +104,11 @@ size_t subscriber_count(const struct subscriber *s, enum topic_kind kind)
     return s->audience == NULL ? 0 : s->audience->kind_count[kind];
 }
 
+size_t subscriber_topics(const struct subscriber *s)
+{
+    return s->audience == NULL ? 0 : s->audience->seat_count;
+}
+
 void subscriber_each(const struct subscriber *s, enum topic_kind kind,
                      void (*fn)(void *arg, struct bytes text), void *arg)
 {
@@ -266,6 +271,7 @@ void hub_each_subscriber(struct hub *h, struct bytes channel,
 {
     struct pattern **found;
     each_of_topic(hub_find_topic(h, TOPIC_CHANNEL, channel), fn, arg);
+    each_of_topic(hub_find_topic(h, TOPIC_BEHIND, channel), fn, arg);
     size_t n = pattern_match(h->patterns, channel, &found);
     for (size_t i = 0; i < n; i++) each_of_topic(hub_topic_of(found, i), fn, arg);
 }

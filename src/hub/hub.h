@@ -41,6 +41,10 @@ struct subscriber {
 void subscriber_init(struct subscriber *s, struct outbox *out);
 /* How many topics of that kind it is subscribed to. */
 size_t subscriber_count(const struct subscriber *s, enum topic_kind kind);
+/* And of all kinds. */
+size_t subscriber_topics(const struct subscriber *s);
+bool subscriber_has(struct hub *h, const struct subscriber *s, enum topic_kind kind,
+                    struct bytes text);
 static inline bool subscriber_is_any(const struct subscriber *s)
 {
     return s->audience != NULL;

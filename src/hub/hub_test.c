@@ -297,7 +297,7 @@ static bool hears(const struct entry *e, struct bytes channel)
 {
     struct bytes text = bytes_of(text_of(e->kind, e->text));
     if (e->kind == TOPIC_PATTERN) return bytes_match_glob(text, channel, false);
-    return e->kind == TOPIC_CHANNEL && bytes_eq(text, channel);
+    return (e->kind == TOPIC_CHANNEL || e->kind == TOPIC_BEHIND) && bytes_eq(text, channel);
 }
 
 static void check_counts(void)

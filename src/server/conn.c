@@ -1,6 +1,11 @@
 #include "server/conn.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -54,13 +59,32 @@ static void port_resume(void *owner)
     c->server->resuming = c;
 }
 
+/* Only TCP tells how far the peer has got it; other families: as far as it was sent. */
+static void port_progress(void *owner, struct session_progress *ret)
+{
+    enum { UNKNOWN_WINDOW = 4 << 20 };
+    struct conn *c = owner;
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+    int queued = 0;
+    *ret = (struct session_progress){.reset = c->broken};
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0) return;
+    bool known = len >= offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof info.tcpi_snd_wnd;
+    uint64_t window = known ? info.tcpi_snd_wnd : UNKNOWN_WINDOW;
+    if (window > c->peer_window) c->peer_window = window;
+    ret->peer_window = c->peer_window;
+    if (ioctl(c->fd, SIOCOUTQ, &queued) == 0 && queued > 0) ret->unacknowledged = (uint64_t)queued;
+}
+
 static size_t port_input_bytes(const void *owner)
 {
     return ((const struct conn *)owner)->input.len;
 }
 
-static const struct session_port port = {
-    .close = port_close, .resume = port_resume, .input_bytes = port_input_bytes};
+static const struct session_port port = {.close = port_close,
+                                         .resume = port_resume,
+                                         .input_bytes = port_input_bytes,
+                                         .progress = port_progress};
 
 /* ---- Interest ---- */
 
@@ -211,6 +235,12 @@ static void take_input(struct conn *c, size_t n)
     buf_shrink(&c->input, 16 * 1024);
 }
 
+static void close_broken(struct conn *c)
+{
+    c->broken = true;
+    conn_close(c);
+}
+
 /* The peer sends no more, but may still read: what it has asked for is answered (the answers may
  * wait for the journal), and nothing more is delivered to it. */
 static void on_end(struct conn *c)
@@ -226,7 +256,7 @@ static size_t read_once(struct conn *c)
     struct server *s = c->server;
     ssize_t n = read(c->fd, s->input, READ_BYTES);
     if (n == 0) on_end(c);
-    if (n < 0 && errno != EAGAIN && errno != EINTR) conn_close(c);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) close_broken(c);
     if (n <= 0) return 0;
     broker_count_input(s->broker, (size_t)n);
     size_t want_more = resp_request_want(&c->request, c->input.len);
@@ -298,7 +328,11 @@ static const char *limit_passed(struct conn *c, size_t pending)
 bool conn_check_output(struct conn *c)
 {
     static const char *const classes[] = {"normal", "replica", "pubsub"};
+    bool full = c->interest & LOOP_WRITE; /* not only that its output waits for the journal */
+    size_t unlimited = broker_check_output(c->server->broker, c->session, full);
+    if (c->state == CONN_DEAD) return true;
     size_t pending = subscriber_pending(&c->session->subscriber);
+    pending = pending > unlimited ? pending - unlimited : 0;
     const char *passed = limit_passed(c, pending);
     if (passed == NULL) return false;
     logline(LOG_LEVEL_WARNING, "server",
@@ -339,7 +373,7 @@ static bool write_ready(struct conn *c)
     if (count == 0) return true;
     ssize_t n = send_runs(c->fd, runs, count), all = 0;
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
-        conn_close(c);
+        close_broken(c);
         return false;
     }
     for (size_t i = 0; i < count; i++) all += (ssize_t)runs[i].len;

@@ -1,0 +1,387 @@
+/* Durable channels and subscribers, with a whole broker: what each rule says, and a model. The
+ * model publishes, subscribes, reads slowly, closes, resets and restarts at random, and keeps a
+ * naive list of what was published: every message must come to every durable subscriber, for the
+ * first time in order, and again only within the window. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/must.h"
+#include "broker/durable.h"
+#include "broker/testing.h"
+
+static struct bench bench;
+
+static void configure(const char *line)
+{
+    struct peer p;
+    peer_open(&p, &bench);
+    assert_int_equal(peer_run(&p, line).data[0], '+');
+    peer_close(&p);
+}
+
+static int setup(void **state)
+{
+    bench_init(&bench);
+    bench_open(&bench);
+    configure("CONFIG SET durable news*");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    bench_close(&bench);
+    bench_remove(&bench);
+    return 0;
+}
+
+static void turn(void)
+{
+    broker_turn_end(bench.broker);
+    broker_spread(bench.broker);
+    hub_turn_end(bench.broker->hub);
+    bench_now_us += 1000;
+    broker_turn_begin(bench.broker);
+}
+
+static void restart(void)
+{
+    bench_close(&bench);
+    bench_open(&bench);
+    configure("CONFIG SET durable news*");
+}
+
+/* What the peer gets is exactly this text. */
+static void expect(struct peer *p, const char *line, const char *text)
+{
+    struct bytes got = line != NULL ? peer_run(p, line) : peer_take(p);
+    char *copy = mem_calloc(got.len + 1);
+    memcpy(copy, got.data, got.len);
+    assert_string_equal(copy, text);
+    mem_free(copy);
+}
+
+#define MESSAGE(text, len) "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$" #len "\r\n" text "\r\n"
+#define SUBSCRIBED         "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n"
+
+static void open_named(struct peer *p, const char *name)
+{
+    char line[64];
+    peer_open(p, &bench);
+    snprintf(line, sizeof line, "CLIENT SETNAME %s", name);
+    expect(p, line, "+OK\r\n");
+}
+
+/* ---- Channel = stream ---- */
+
+static void test_publish_appends(void **state)
+{
+    struct peer p, s;
+    peer_open(&p, &bench);
+    peer_open(&s, &bench);
+    expect(&p, "SELECT 3", "+OK\r\n");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    expect(&p, "PUBLISH news one", ":1\r\n");
+    expect(&p, "PUBLISH other one", ":0\r\n");
+    expect(&s, NULL, MESSAGE("one", 3));
+    expect(&p, "EXISTS news", ":0\r\n");
+    expect(&p, "SELECT 0", "+OK\r\n");
+    expect(&p, "EXISTS news other", ":1\r\n");
+    expect(&p, "XADD news 9999999999999-1 data two", "$15\r\n9999999999999-1\r\n");
+    expect(&s, NULL, MESSAGE("two", 3));
+    expect(&p, "XADD news * data three more x", "$15\r\n9999999999999-2\r\n");
+    expect(&p, "XADD news * datum four", "$15\r\n9999999999999-3\r\n");
+    expect(&s, NULL, "");
+    expect(&p, "PUBLISH news five", ":1\r\n"); /* behind what is there, whatever the clock says */
+    expect(&p, "XRANGE news 9999999999999-4 +",
+           "*1\r\n*2\r\n$15\r\n9999999999999-4\r\n*2\r\n$4\r\ndata\r\n$4\r\nfive\r\n");
+    struct durable_stats stats;
+    durable_stats(bench.broker, &stats);
+    assert_int_equal(stats.skipped, 2);
+    assert_int_equal(stats.published, 3);
+    expect(&p, "SET news2 x", "+OK\r\n");
+    expect(&p, "PUBLISH news2 x",
+           "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+    expect(&p, "MULTI", "+OK\r\n");
+    expect(&p, "PUBLISH news six", "+QUEUED\r\n");
+    expect(&p, "EXEC", "*1\r\n:1\r\n");
+    peer_close(&p);
+    peer_close(&s);
+}
+
+static void test_streams_are_bounded(void **state)
+{
+    struct peer p;
+    peer_open(&p, &bench);
+    peer_run(&p, "PUBLISH news1 x");
+    struct key *k = keyspace_find(bench.broker->ks, 0, BYTES("news1"), hash_bytes(BYTES("news1")));
+    assert_int_equal(stream_of(k)->retention.age_ms, 24 * 3600 * 1000);
+    assert_int_equal(stream_of(k)->retention.bytes, 1 << 30);
+    expect(&p, "CONFIG SET durable-retention bytes=5mb", "+OK\r\n");
+    peer_run(&p, "PUBLISH news2 x");
+    k = keyspace_find(bench.broker->ks, 0, BYTES("news2"), hash_bytes(BYTES("news2")));
+    assert_int_equal(stream_of(k)->retention.age_ms, 0);
+    assert_int_equal(stream_of(k)->retention.bytes, 5 << 20);
+    assert_int_equal(peer_run(&p, "CONFIG SET durable-retention until-acked").data[0], '-');
+    assert_int_equal(peer_run(&p, "CONFIG SET durable-retention age=2x").data[0], '-');
+    assert_int_equal(peer_run(&p, "CONFIG SET on-slow news*=never").data[0], '-');
+    peer_close(&p);
+}
+
+/* ---- Subscribers ---- */
+
+static void test_what_was_missed_comes(void **state)
+{
+    struct peer p, s;
+    peer_open(&p, &bench);
+    configure("CONFIG SET durable-window-bytes 0");
+    expect(&p, "PUBLISH news before", ":0\r\n");
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    turn();
+    expect(&s, NULL, "");
+    expect(&p, "PUBLISH news one", ":1\r\n");
+    expect(&s, NULL, MESSAGE("one", 3));
+    for (int i = 0; i < 200; i++) turn(); /* a checkpoint is taken */
+    peer_close(&s);
+    expect(&p, "PUBLISH news two", ":0\r\n");
+    peer_close(&p);
+    restart();
+    configure("CONFIG SET durable-window-bytes 0");
+    peer_open(&p, &bench);
+    expect(&p, "PUBLISH news three", ":0\r\n");
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    expect(&p, "PUBSUB NUMSUB news", "*2\r\n$4\r\nnews\r\n:1\r\n");
+    expect(&p, "PUBSUB CHANNELS", "*1\r\n$4\r\nnews\r\n");
+    expect(&s, "GET x",
+           "-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+           "are allowed in this context\r\n");
+    expect(&p, "PUBLISH news four", ":1\r\n");
+    expect(&s, NULL, "");
+    turn();
+    expect(&p, "PUBLISH news five", ":1\r\n");
+    expect(&s, NULL, MESSAGE("two", 3) MESSAGE("three", 5) MESSAGE("four", 4) MESSAGE("five", 4));
+    expect(&s, "UNSUBSCRIBE", "*3\r\n$11\r\nunsubscribe\r\n$4\r\nnews\r\n:0\r\n");
+    expect(&p, "PUBLISH news six", ":0\r\n");
+    peer_close(&p);
+    peer_close(&s);
+}
+
+static void test_window(void **state)
+{
+    struct peer p, s;
+    struct durable_stats stats;
+    peer_open(&p, &bench);
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    expect(&p, "PUBLISH news one", ":1\r\n");
+    expect(&s, NULL, MESSAGE("one", 3));
+    for (int i = 0; i < 200; i++) turn();
+    peer_close(&s); /* what was sent may not have been read */
+    durable_stats(bench.broker, &stats);
+    assert_int_equal(stats.redelivered, 1);
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    turn();
+    expect(&s, NULL, MESSAGE("one", 3));
+    for (int i = 0; i < 600; i++) turn();
+    bench_now_us += 31 * 1000000;
+    turn();
+    peer_close(&s); /* half a minute ago it was */
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    turn();
+    expect(&s, NULL, "");
+    expect(&p, "PUBLISH news two", ":1\r\n");
+    expect(&s, NULL, MESSAGE("two", 3));
+    for (int i = 0; i < 600; i++) turn();
+    bench_now_us += 31 * 1000000;
+    for (int i = 0; i < 2; i++) turn();
+    s.progress = (struct session_progress){.reset = true, .peer_window = 65536};
+    peer_close(&s); /* after a reset, time tells nothing */
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    turn();
+    struct bytes got = peer_take(&s);
+    assert_true(got.len > 0);
+    peer_close(&p);
+    peer_close(&s);
+}
+
+static void test_second_of_a_name_is_ordinary(void **state)
+{
+    struct peer p, s, t;
+    peer_open(&p, &bench);
+    open_named(&s, "me");
+    open_named(&t, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    expect(&t, "SUBSCRIBE news", SUBSCRIBED);
+    expect(&p, "PUBLISH news one", ":2\r\n");
+    struct durable_stats stats;
+    durable_stats(bench.broker, &stats);
+    assert_int_equal(stats.live, 1);
+    peer_close(&p);
+    peer_close(&s);
+    peer_close(&t);
+}
+
+static void test_deleted_stream(void **state)
+{
+    struct peer p, s;
+    peer_open(&p, &bench);
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    expect(&p, "XADD news 9999999999999-1 data one", "$15\r\n9999999999999-1\r\n");
+    expect(&s, NULL, MESSAGE("one", 3));
+    for (int i = 0; i < 600; i++) turn();
+    expect(&p, "DEL news", ":1\r\n");
+    expect(&p, "PUBLISH news two", ":1\r\n"); /* with a smaller id */
+    expect(&s, NULL, MESSAGE("two", 3));
+    for (int i = 0; i < 600; i++) turn();
+    peer_close(&s);
+    expect(&p, "PUBLISH news three", ":0\r\n");
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    turn();
+    expect(&s, NULL, MESSAGE("two", 3) MESSAGE("three", 5));
+    peer_close(&p);
+    peer_close(&s);
+}
+
+static void test_expiry(void **state)
+{
+    struct peer p, s;
+    struct durable_stats stats;
+    peer_open(&p, &bench);
+    expect(&p, "CONFIG SET durable-subscriber-expiry 60", "+OK\r\n");
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    bench_now_us += 120 * INT64_C(1000000);
+    turn();
+    peer_close(&s);
+    bench_now_us += 59 * INT64_C(1000000);
+    turn();
+    durable_stats(bench.broker, &stats);
+    assert_int_equal(stats.absent, 1);
+    assert_int_equal(stats.expired, 0);
+    bench_now_us += 2 * INT64_C(1000000);
+    turn();
+    durable_stats(bench.broker, &stats);
+    assert_int_equal(stats.expired, 1);
+    peer_close(&p);
+}
+
+static void test_limit(void **state)
+{
+    struct peer s, t;
+    struct durable_stats stats;
+    configure("CONFIG SET durable-subscribers-max 1");
+    open_named(&s, "one");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    open_named(&t, "two");
+    expect(&t, "SUBSCRIBE news", SUBSCRIBED);
+    durable_stats(bench.broker, &stats);
+    assert_int_equal(stats.live, 1);
+    peer_close(&s);
+    peer_close(&t);
+}
+
+/* ---- Slow ones ---- */
+
+static void publish_many(struct peer *p, int n)
+{
+    char line[1200];
+    for (int i = 0; i < n; i++) {
+        snprintf(line, sizeof line, "PUBLISH news %01000d", i);
+        assert_int_equal(peer_run(p, line).data[0], ':');
+    }
+}
+
+static void test_drop_oldest(void **state)
+{
+    struct peer p, s;
+    struct durable_stats stats;
+    configure("CONFIG SET durable-spill-bytes 8kb on-slow news*=drop-oldest");
+    peer_open(&p, &bench);
+    open_named(&s, "me");
+    peer_run(&s, "HELLO 3");
+    peer_run(&s, "SUBSCRIBE news");
+    publish_many(&p, 20);
+    durable_check_output(bench.broker, s.session, true);
+    durable_stats(bench.broker, &stats);
+    assert_int_equal(stats.dropped, 20);
+    expect(&s, NULL, ">3\r\n$7\r\ndropped\r\n$4\r\nnews\r\n:20\r\n");
+    expect(&p, "PUBLISH news x", ":1\r\n");
+    expect(&s, NULL, ">3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$1\r\nx\r\n");
+    peer_close(&p);
+    peer_close(&s);
+}
+
+static void test_disconnect(void **state)
+{
+    struct peer p, s;
+    configure("CONFIG SET durable-spill-bytes 8kb on-slow news*=disconnect");
+    peer_open(&p, &bench);
+    open_named(&s, "me");
+    peer_run(&s, "SUBSCRIBE news");
+    publish_many(&p, 7);
+    durable_check_output(bench.broker, s.session, true);
+    assert_false(s.closed);
+    publish_many(&p, 7);
+    durable_check_output(bench.broker, s.session, true);
+    assert_true(s.closed && !s.closes_after_output);
+    peer_close(&p);
+    peer_close(&s);
+}
+
+/* ---- Keyspace events ---- */
+
+static void test_events_are_kept(void **state)
+{
+    struct peer p, s;
+    configure("CONFIG SET durable __key* notify-keyspace-events KEAn durable-window-bytes 0");
+    peer_open(&p, &bench);
+    open_named(&s, "me");
+    peer_run(&s, "SUBSCRIBE __keyevent@0__:set __keyspace@0__:a");
+    expect(&p, "SET a 1", "+OK\r\n");
+    turn();
+    assert_true(peer_take(&s).len > 0);
+    expect(&p, "XLEN __keyevent@0__:set", ":1\r\n");
+    expect(&p, "XLEN __keyspace@0__:a", ":2\r\n"); /* new, set */
+    expect(&p, "EXISTS __keyspace@0__:__keyspace@0__:a", ":0\r\n");
+    for (int i = 0; i < 600; i++) turn();
+    peer_close(&s);
+    expect(&p, "SET a 2", "+OK\r\n");
+    peer_close(&p);
+    bench_close(&bench);
+    bench_open(&bench);
+    configure("CONFIG SET durable __key* durable-window-bytes 0");
+    open_named(&s, "me");
+    peer_run(&s, "SUBSCRIBE __keyevent@0__:set");
+    turn();
+    expect(&s, NULL, "*3\r\n$7\r\nmessage\r\n$18\r\n__keyevent@0__:set\r\n$1\r\na\r\n");
+    peer_close(&s);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_publish_appends),
+        TEST(test_streams_are_bounded),
+        TEST(test_what_was_missed_comes),
+        TEST(test_window),
+        TEST(test_second_of_a_name_is_ordinary),
+        TEST(test_deleted_stream),
+        TEST(test_expiry),
+        TEST(test_limit),
+        TEST(test_drop_oldest),
+        TEST(test_disconnect),
+        TEST(test_events_are_kept),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
