@@ -15,7 +15,7 @@ static size_t put_length(char *out, size_t len)
     return n;
 }
 
-static size_t get_length(const char *at, size_t *ret_len)
+static inline size_t get_length(const char *at, size_t *ret_len)
 {
     size_t len = 0, n = 0;
     unsigned char c;
@@ -50,15 +50,37 @@ bool pack_next(const struct pack *p, size_t *at, struct bytes *ret)
     return true;
 }
 
+/* Names in one value tend to begin alike: their ends are compared first. `len` bytes of both. */
+static inline bool is_same(const char *a, const char *b, size_t len)
+{
+    enum { END = 8 };
+    if (len < END) {
+        for (size_t i = len; i > 0; i--)
+            if (a[i - 1] != b[i - 1]) return false;
+        return true;
+    }
+    return memcmp(a + len - END, b + len - END, END) == 0 && memcmp(a, b, len - END) == 0;
+}
+
+/* The element behind the one at `at`. */
+static inline const char *skip(const char *at)
+{
+    size_t len;
+    size_t head = get_length(at, &len);
+    return at + head + len;
+}
+
 ssize_t pack_find(const struct pack *p, struct bytes b, uint32_t step)
 {
-    size_t at = 0;
-    struct bytes element;
-    for (uint32_t i = 0;; i++) {
-        size_t here = at;
-        if (!pack_next(p, &at, &element)) return -1;
-        if (i % step == 0 && bytes_eq(element, b)) return (ssize_t)here;
+    const char *at = p->bytes.data, *end = at + p->bytes.len;
+    while (at < end) {
+        size_t len;
+        const char *content = at + get_length(at, &len);
+        if (len == b.len && is_same(content, b.data, len)) return at - p->bytes.data;
+        at = content + len;
+        for (uint32_t i = 1; i < step && at < end; i++) at = skip(at);
     }
+    return -1;
 }
 
 size_t pack_offset(const struct pack *p, uint32_t index)
