@@ -205,6 +205,11 @@ size_t broker_check_output(struct broker *b, struct session *s, bool full)
     return s->durable != NULL ? durable_check_output(b, s, full) : 0;
 }
 
+size_t broker_unspread_bytes(const struct broker *b)
+{
+    return hub_unspread_bytes(b->hub);
+}
+
 uint64_t broker_delivered_bytes(const struct broker *b)
 {
     return hub_delivered_bytes(b->hub);

@@ -72,6 +72,8 @@ void broker_spread(struct broker *b);
 /* To be told when output waits for a session; `full`: its socket takes no more. What is durable may
  * be given back then, or the session closed. Returns how much of the rest no limit is to count. */
 size_t broker_check_output(struct broker *b, struct session *s, bool full);
+/* Bytes published and not yet spread. */
+size_t broker_unspread_bytes(const struct broker *b);
 /* Bytes of messages handed to subscribers, ever. */
 uint64_t broker_delivered_bytes(const struct broker *b);
 /* After the turn's output has left: what nobody waits for, for some microseconds. `idle`: nothing

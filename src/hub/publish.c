@@ -36,6 +36,7 @@ static struct buf *tape(struct hub *h, int version)
         b = NULL;
     }
     if (b == NULL) h->tape[version] = b = shared_new();
+    if (b->refs == 1) b->bytes.len = 0; /* everybody has what is on it */
     return &b->bytes;
 }
 

@@ -18,6 +18,7 @@
 enum {
     RUNS_MAX = 8,                 /* written at once */
     PUBLISHER_BYTES = 256 * 1024, /* read in one turn from who publishes to many */
+    SPREAD_BYTES = 256 * 1024,    /* published in one turn: written at once */
     WORTH_FACTOR = 8,             /* many: so many bytes are to be written for each one read */
 };
 
@@ -412,6 +413,8 @@ static void on_ready(void *arg, unsigned ready)
     struct conn *c = arg;
     server_begin_turn(c->server);
     if (ready & LOOP_READ && c->state == CONN_OPEN) on_readable(c);
+    /* Many publishers in one turn must not pile up more than subscribers may be behind. */
+    if (broker_unspread_bytes(c->server->broker) >= SPREAD_BYTES) server_flush(c->server);
     if (c->state == CONN_DEAD) return;
     if (ready & LOOP_WRITE) {
         update_interest(c, false);

@@ -59,6 +59,7 @@ struct server {
 
 /* server.c */
 void server_begin_turn(struct server *s);
+void server_flush(struct server *s); /* what is dirty, and what was published */
 void server_wake(struct server *s); /* any thread */
 
 /* loading.c */

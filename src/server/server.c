@@ -132,6 +132,14 @@ static void flush_dirty(struct server *s)
     }
 }
 
+/* Answers first: who publishes goes on while its subscribers are served. */
+void server_flush(struct server *s)
+{
+    flush_dirty(s);
+    broker_spread(s->broker);
+    flush_dirty(s);
+}
+
 /* Whose output waits for the journal, once that is further on. */
 static void flush_gated(struct server *s)
 {
@@ -241,9 +249,7 @@ static void turn(struct server *s)
     server_look_at_loading(s);
     resume_conns(s);
     broker_turn_end(s->broker);
-    flush_dirty(s); /* answers first: who publishes goes on while its subscribers are served */
-    broker_spread(s->broker);
-    flush_dirty(s);
+    server_flush(s);
     flush_gated(s);
     unhold_conns(s);
     close_late(s);
