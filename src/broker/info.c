@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "broker/error_stats.h"
 #include "broker/internal.h"
+#include "broker/retention.h"
 
 typedef unsigned long long ull;
 
@@ -240,6 +241,18 @@ static void section_keyspace(struct broker *b, struct buf *out)
     }
 }
 
+static void section_streams(struct broker *b, struct buf *out)
+{
+    struct stream_store_stats stats;
+    stream_store_stats(b->streams, &stats);
+    buf_printf(out,
+               "stream_open_bytes:%llu\r\nstream_sealing_bytes:%llu\r\nstream_cached_bytes:%llu\r\n"
+               "stream_loads:%llu\r\n",
+               (unsigned long long)stats.open_bytes, (unsigned long long)stats.sealing_bytes,
+               (unsigned long long)stats.cached_bytes, (unsigned long long)stats.loads);
+    retention_info(b, out);
+}
+
 static const struct section {
     const char *name, *title;
     void (*write)(struct broker *b, struct buf *out);
@@ -256,6 +269,7 @@ static const struct section {
     {"commandstats", "Commandstats", section_commandstats, false},
     {"errorstats", "Errorstats", section_errorstats, true},
     {"cluster", "Cluster", section_cluster, true},
+    {"streams", "Streams", section_streams, true},
     {"keyspace", "Keyspace", section_keyspace, true},
 };
 

@@ -40,6 +40,17 @@ static struct metric bytes_dropped[CAUSES] = {[BY_AGE] = DROPPED("bytes", "age",
                                               [BY_ACKNOWLEDGED] =
                                                   DROPPED("bytes", "acknowledged", "Bytes")};
 
+static struct metric held_bytes = {
+    .name = "leat_stream_retention_held_bytes",
+    .help = "Bytes of the stream in which a group holds most back (INFO streams names it).",
+    .kind = METRIC_GAUGE};
+
+/* A stream that is kept until its slowest group has acknowledged it. */
+struct held {
+    uint64_t bytes;
+    struct buf stream, group;
+};
+
 struct retention {
     struct retention_rules rules;
     char *rules_text; /* what they were made of; NULL: nothing yet */
@@ -48,10 +59,17 @@ struct retention {
     bool walking;
     int db;
     uint64_t cursor;
-    int64_t not_before_us; /* monotonic */
-    struct key **streams;  /* of the buckets just looked at */
+    int64_t not_before_us;   /* monotonic */
+    struct held most, shown; /* of this walk, of the last one */
+    struct key **streams;    /* of the buckets just looked at */
     size_t count, cap;
 };
+
+static void held_fini(struct held *h)
+{
+    buf_fini(&h->stream);
+    buf_fini(&h->group);
+}
 
 struct retention *retention_new(void)
 {
@@ -61,6 +79,7 @@ struct retention *retention_new(void)
         metrics_register(&entries_dropped[i]);
         metrics_register(&bytes_dropped[i]);
     }
+    metrics_register(&held_bytes);
     return r;
 }
 
@@ -70,6 +89,8 @@ void retention_free(struct retention *r)
     retention_rules_fini(&r->rules);
     mem_free(r->rules_text);
     mem_free(r->streams);
+    held_fini(&r->most);
+    held_fini(&r->shown);
     mem_free(r);
 }
 
@@ -153,6 +174,51 @@ static bool trim(struct broker *b, int db, struct key *k, const struct stream_tr
     return gone >= TRIM_MAX;
 }
 
+/* ---- Who holds back ---- */
+
+static void set_text(struct buf *to, struct bytes text)
+{
+    to->len = 0;
+    buf_put(to, text);
+}
+
+static void note_held(struct held *most, const struct key *k)
+{
+    const struct stream *s = stream_of(k);
+    const struct group *slowest = s->wire_bytes > most->bytes ? groups_slowest(s) : NULL;
+    if (slowest == NULL) return;
+    most->bytes = s->wire_bytes;
+    set_text(&most->stream, key_name(k));
+    set_text(&most->group, group_name(slowest));
+}
+
+static void show_held(struct retention *r)
+{
+    held_fini(&r->shown);
+    r->shown = r->most;
+    r->most = (struct held){0};
+    metric_set(&held_bytes, (int64_t)r->shown.bytes);
+}
+
+static void put_name(struct buf *out, const char *field, const struct buf *name)
+{
+    buf_printf(out, "%s:", field);
+    for (size_t i = 0; i < name->len; i++) { /* on one line, whatever is in it */
+        unsigned char c = (unsigned char)name->data[i];
+        if (c < ' ' || c == 0x7f) buf_printf(out, "\\x%02x", c);
+        else buf_putc(out, (char)c);
+    }
+    buf_printf(out, "\r\n");
+}
+
+void retention_info(struct broker *b, struct buf *out)
+{
+    const struct held *h = &b->retention->shown;
+    put_name(out, "retention_held_stream", &h->stream);
+    put_name(out, "retention_held_group", &h->group);
+    buf_printf(out, "retention_held_bytes:%llu\r\n", (unsigned long long)h->bytes);
+}
+
 /* In the order that blames least: what nobody needs first. True when there is more to do. */
 static bool apply(struct broker *b, int db, struct key *k)
 {
@@ -170,6 +236,7 @@ static bool apply(struct broker *b, int db, struct key *k)
     b->retention->found = true;
     for (int i = 0; i < CAUSES && !more && s->length > 0; i++)
         if (trim_by(b, s, &keep, order[i], &t)) more = trim(b, db, k, &t, order[i]);
+    if (keep.acknowledged) note_held(&b->retention->most, k);
     return more;
 }
 
@@ -192,6 +259,7 @@ static bool next_db(struct broker *b)
     struct retention *r = b->retention;
     if (++r->db < KEYSPACE_DBS) return true;
     r->walking = false;
+    show_held(r);
     r->wanted = r->found || r->rules.count > 0;
     return false;
 }

@@ -259,20 +259,29 @@ void groups_remove(struct groups **g, struct group *group)
 
 /* ---- Acknowledged by all ---- */
 
-bool groups_floor(const struct stream *s, struct stream_id *ret)
+static struct stream_id floor_of(const struct group *g)
+{
+    struct stream_id pending, next = g->last_id;
+    stream_id_next(&next);
+    bool has_pending = pending_first(&g->pending, &pending);
+    return has_pending && stream_id_cmp(pending, next) < 0 ? pending : next;
+}
+
+const struct group *groups_slowest(const struct stream *s)
 {
     const struct groups *g = s->groups;
-    struct stream_id floor = STREAM_ID_MAX;
-    for (size_t i = 0; i < groups_count(g); i++) {
-        struct stream_id pending, next = g->list[i]->last_id;
-        stream_id_next(&next);
-        if (stream_id_cmp(next, floor) < 0) floor = next;
-        if (pending_first(&g->list[i]->pending, &pending) && stream_id_cmp(pending, floor) < 0)
-            floor = pending;
-    }
-    if (groups_count(g) == 0) return false;
-    *ret = floor;
-    return true;
+    const struct group *slowest = NULL;
+    for (size_t i = 0; i < groups_count(g); i++)
+        if (slowest == NULL || stream_id_cmp(floor_of(g->list[i]), floor_of(slowest)) < 0)
+            slowest = g->list[i];
+    return slowest;
+}
+
+bool groups_floor(const struct stream *s, struct stream_id *ret)
+{
+    const struct group *slowest = groups_slowest(s);
+    if (slowest != NULL) *ret = floor_of(slowest);
+    return slowest != NULL;
 }
 
 bool groups_have_acknowledged(const struct groups *g, struct stream_id id)

@@ -65,6 +65,8 @@ size_t groups_weight(const struct groups *g);
 /* The smallest id that some group has not acknowledged yet, pending or not delivered: what is below
  * every group is done with. False when there are no groups. */
 bool groups_floor(const struct stream *s, struct stream_id *ret);
+/* The group whose smallest unacknowledged id that is; NULL when there are none. */
+const struct group *groups_slowest(const struct stream *s);
 /* Has every group got the entry, and has none it pending? True when there are no groups. */
 bool groups_have_acknowledged(const struct groups *g, struct stream_id id);
 

@@ -158,6 +158,7 @@ class TestRetention:
         c.call("XACK", "s", "slow", "1-0")
         until(lambda: texts(c.call("XLEN", "s")) == 2)
         assert [e[0] for e in texts(c.call("XRANGE", "s", "-", "+"))] == [b"3-0", b"4-0"]
+        until(lambda: b"retention_held_stream:s\r\nretention_held_group:slow\r\n" in c.call("INFO", "streams")[1])
 
     def test_patterns_and_what_a_stream_has_of_its_own(self, c):
         assert texts(c.call("CONFIG", "SET", "stream-retention", "ev:* age=1h  ev* bytes=1mb until-acked")) == b"OK"
