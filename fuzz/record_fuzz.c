@@ -7,6 +7,8 @@
 #include "base/must.h"
 #include "broker/records.h"
 #include "keys/keyspace.h"
+#include "keys/stream.h"
+#include "keys/stream_group.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,9 +22,33 @@ static bool is_too_far(struct bytes record)
     return record_int(&r) > OFFSET_MAX;
 }
 
+/* Every pending entry is one of a consumer that is there. */
+static void check_group(const struct group *g)
+{
+    uint64_t sum = 0;
+    struct pending_iter it;
+    struct pending_entry e;
+    for (size_t i = 0; i < g->consumer_count; i++) sum += g->consumers[i]->pending;
+    must(sum == g->pending.count);
+    pending_iter_init(&it, &g->pending, STREAM_ID_MIN, PENDING_ANY, INT64_MAX);
+    for (; pending_iter_next(&it, &e); sum--) must(group_owner(g, &e) != NULL);
+    must(sum == 0);
+}
+
+static void check_key(void *item, void *arg)
+{
+    const struct key *k = item;
+    if (k->type != KEY_STREAM) return;
+    const struct groups *g = stream_of(k)->groups;
+    for (size_t i = 0; i < groups_count(g); i++) check_group(g->list[i]);
+}
+
 /* What must hold however the keys came to be. */
 static void check(struct keyspace *ks)
 {
+    uint64_t cursor = 0;
+    do cursor = keyspace_scan(ks, 0, cursor, check_key, NULL);
+    while (cursor != 0);
     for (int db = 0; db < KEYSPACE_DBS; db++) {
         must(keyspace_count_expiring(ks, db) <= keyspace_count(ks, db));
         struct key *k = keyspace_first_to_expire(ks, db);

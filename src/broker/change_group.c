@@ -89,7 +89,8 @@ static bool take_run(struct record *rec, struct pending_runs *r)
     r->first.time_ms = (int64_t)((uint64_t)r->time_ms + later);
     r->n = head / 4 + 1;
     r->last_ms = r->first.id.ms;
-    return !rec->bad && r->n <= RUN_MAX && r->n - 1 <= UINT64_MAX - r->first.id.seq;
+    return !rec->bad && r->first.time_ms >= 0 && r->n <= RUN_MAX &&
+           r->n - 1 <= UINT64_MAX - r->first.id.seq;
 }
 
 /* ---- Changing ---- */
@@ -305,6 +306,7 @@ int replay_consumer_set(struct keyspace *ks, struct record *r)
     struct group *g = take_group(ks, r);
     struct bytes name = record_bytes(r);
     int64_t seen_ms = record_int(r), active_ms = record_int(r);
+    if (seen_ms < 0 || active_ms < -1) return -EBADMSG;
     if (r->bad || g == NULL) return nonsense(r);
     struct consumer *of = find_or_add(g, name, seen_ms);
     of->seen_ms = seen_ms;
@@ -326,6 +328,7 @@ int replay_pending_give(struct keyspace *ks, struct record *r)
     struct group *g = take_group(ks, r);
     struct consumer *from = take_consumer(g, r), *to = take_consumer(g, r);
     int64_t time_ms = record_int(r);
+    if (time_ms < PENDING_TIME_STAYS) return -EBADMSG;
     if (r->bad || from == NULL || to == NULL) return nonsense(r);
     group_give_pending(g, from, to, time_ms);
     return 0;
@@ -338,6 +341,7 @@ int replay_pending_set(struct keyspace *ks, struct record *r)
     struct bytes name = record_bytes(r);
     runs.time_ms = record_int(r);
     runs.count = record_varint(r);
+    if (runs.time_ms < 0) return -EBADMSG;
     if (r->bad || g == NULL || !record_more(r)) return nonsense(r);
     struct consumer *of = find_or_add(g, name, runs.time_ms);
     while (record_more(r)) {

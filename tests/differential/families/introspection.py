@@ -1,7 +1,7 @@
 """COMMAND INFO and COMMAND GETKEYS."""
 
 from families import command, draw, hello
-from families import hashes, keys, lists, sets, strings, zsets
+from families import groups, hashes, keys, lists, sets, strings, zsets
 
 NAMES = """
 auth client command config dbsize echo flushall flushdb hello info memory monitor object ping psubscribe publish pubsub
@@ -19,10 +19,10 @@ bzmpop bzpopmax bzpopmin zadd zcard zcount zdiff zdiffstore zincrby zinter zinte
 zmscore zpopmax zpopmin zrandmember zrange zrangebylex zrangebyscore zrangestore zrank zrem zremrangebylex
 zremrangebyrank zremrangebyscore zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore zunion zunionstore
 discard exec multi unwatch watch
-xadd xdel xlen xrange xread xrevrange xsetid xtrim
+xack xadd xautoclaim xclaim xdel xgroup xinfo xlen xpending xrange xread xreadgroup xrevrange xsetid xtrim
 """.split()
 
-GRAMMAR = strings.GRAMMAR + hashes.GRAMMAR + lists.GRAMMAR + sets.GRAMMAR + zsets.GRAMMAR + keys.GRAMMAR
+GRAMMAR = strings.GRAMMAR + hashes.GRAMMAR + lists.GRAMMAR + sets.GRAMMAR + zsets.GRAMMAR + keys.GRAMMAR + groups.GRAMMAR
 MORE = [["BLPOP", "a", "b", "0"], ["BLMPOP", "0", "2", "a", "b", "LEFT"], ["BLMOVE", "a", "b", "LEFT", "LEFT", "0"],
         ["BZPOPMIN", "a", "b", "0"], ["BZMPOP", "0", "2", "a", "b", "MIN"], ["WATCH", "a", "b"], ["PING"], ["MULTI"],
         ["PUBLISH", "a", "b"], ["SPUBLISH", "a", "b"], ["SSUBSCRIBE", "a", "b"], ["NOSUCH", "a"], ["OBJECT", "ENCODING", "a"], ["MEMORY", "USAGE", "k"], ["GET"],
