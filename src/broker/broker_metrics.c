@@ -49,6 +49,7 @@ void broker_metrics_register(void)
 {
     for (int i = 0; i < FIGURES; i++) metrics_register(&figures[i]);
     durable_metrics_register();
+    stream_metrics_register();
 }
 
 void broker_metrics_update(const struct broker *b)
@@ -86,4 +87,5 @@ void broker_metrics_update(const struct broker *b)
     };
     for (int i = 0; i < FIGURES; i++) metric_set(&figures[i], now[i]);
     durable_metrics_update(b);
+    stream_metrics_update(b);
 }

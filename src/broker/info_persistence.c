@@ -117,4 +117,5 @@ void broker_info_persistence(struct broker *b, struct buf *out)
     }
     put_journal(b, &j, out);
     put_own(b, &s, &j, out);
+    broker_info_streams(b, out);
 }

@@ -183,6 +183,8 @@ int64_t broker_next_expiry_ms(const struct broker *b);
 
 /* broker_metrics.c */
 void broker_metrics_register(void);
+void stream_metrics_register(void); /* called by the one above */
+void stream_metrics_update(const struct broker *b);
 void broker_metrics_update(const struct broker *b);
 
 /* load.c: what the journal calls while it is replayed. */
@@ -199,6 +201,7 @@ void broker_stats_init(struct broker *b);
 void broker_stats_fini(struct broker *b);
 void broker_info(struct broker *b, const struct bytes *sections, size_t count, struct buf *out);
 void broker_info_persistence(struct broker *b, struct buf *out);
+void broker_info_streams(struct broker *b, struct buf *out); /* its last fields */
 void broker_sample(struct broker *b);
 void broker_count_error(struct broker *b, struct bytes reply);
 void broker_reset_stats(struct broker *b);

@@ -95,6 +95,15 @@ static int load_snapshot(struct broker *b, uint64_t position, struct journal_err
     return 0;
 }
 
+/* What makes no sense may do so because of a chunk that is missing or damaged: that is named. */
+static void add_chunk_error(struct broker *b, struct journal_error *e)
+{
+    const char *why = stream_store_error(b->streams);
+    size_t len = strlen(e->text);
+    if (why[0] == '\0') return;
+    snprintf(e->text + len, sizeof e->text - len, " (%s)", why);
+}
+
 /* The newest that is whole; none is fine. *ret_bad: the positions of those that are not. */
 static int load_newest(struct broker *b, uint64_t *ret_bad, struct journal_error *e)
 {
@@ -104,6 +113,7 @@ static int load_newest(struct broker *b, uint64_t *ret_bad, struct journal_error
         int r = load_snapshot(b, positions[i], e);
         if (r == 0) return 0;
         if (r == -ECANCELED || r == -EPROTONOSUPPORT) return r;
+        add_chunk_error(b, e);
         logline(LOG_LEVEL_WARNING, "loading", "%s. Falling back to %s", e->text,
                 i + 1 < n ? "the snapshot before, and more of the journal" : "the journal alone");
         ret_bad[b->load.fallbacks++] = positions[i];
@@ -165,7 +175,10 @@ int broker_load(struct broker *b, char **ret_error)
     l->snapshot_ms = (between_us - l->began_us) / 1000;
     if (r == 0) r = journal_start(b->journal, l->has_snapshot ? &l->from : NULL, &error);
     l->journal_ms = (b->options.monotonic_us() - between_us) / 1000;
-    if (r < 0) *ret_error = mem_strdup(error.text);
+    if (r < 0) {
+        add_chunk_error(b, &error);
+        *ret_error = mem_strdup(error.text);
+    }
     else set_bad_aside(b, bad);
     return r;
 }

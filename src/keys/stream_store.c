@@ -313,7 +313,11 @@ void store_passed(struct stream_store *store, struct stream_block *b)
 
 bool store_adopt(struct stream_store *store, struct stream_block *b, const struct chunk_ref *ref)
 {
-    if (store->chunks == NULL || !chunks_has(store->chunks, ref)) return false;
+    if (store->chunks == NULL) return false;
+    if (!chunks_has(store->chunks, ref)) {
+        chunks_describe(store->chunks, ref, -ENOENT, store->error, sizeof store->error);
+        return false;
+    }
     chunks_hold(store->chunks, ref);
     b->ref = *ref;
     b->closed = true;

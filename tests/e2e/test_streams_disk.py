@@ -1,0 +1,204 @@
+"""Streams on disk from outside: killed while they are written, with as little memory as can be, so
+that most of each is in chunk files; and those files damaged.
+
+Rounds are bounded; each names its seed when it fails (LEAT_SEED repeats it)."""
+
+import json
+import os
+import random
+import re
+import subprocess
+import time
+
+import pytest
+
+from ledger import StreamWriter, audit
+from support.resp import Connection, texts
+from support.servers import leat_binary
+
+# As little in memory as can be; files, segments and snapshots that come and go all the time.
+SMALL = {"LEAT_STREAM_MEMORY": "1mb", "LEAT_CHUNK_FILE_BYTES": "1mb", "LEAT_JOURNAL_SEGMENT_BYTES": "1mb",
+         "LEAT_SNAPSHOT_MIN_BYTES": "100kb"}
+
+
+def info(conn, section="persistence"):
+    return dict(re.findall(r"^(\w+):(.*?)\r?$", conn.call("INFO", section)[1].decode(), re.M))
+
+
+def one_round(server, oracle, seed, options):
+    rng = random.Random(seed)
+    server.start(*options, env=SMALL, wait=60)
+    writers = [StreamWriter(server.port, "w%d" % i, "%s/%d" % (seed, i)) for i in range(3)]
+    for w in writers:  # ids go on from where the last round ended
+        w.gen.newest = 1000000 * (int(seed.split("/")[-1]) + 1)
+        w.start()
+    control = Connection(server.port, timeout=30)
+    for _ in range(3):
+        time.sleep(rng.uniform(0.05, 0.5))
+        control.call("BGSAVE")
+    figures = info(control)
+    server.kill()
+    for w in writers:
+        w.join(40)
+        assert not w.is_alive() and w.failure is None, (seed, w.failure)
+    server.start(*options, env=SMALL, wait=60)
+    conn, oracle_conn = Connection(server.port, timeout=60), Connection(oracle.port, timeout=60)
+    problems = [p for p in (audit(conn, oracle_conn, w) for w in writers) if p]
+    assert not problems, "seed %s\n%s\n%s" % (seed, "\n".join(problems)[:6000], server.log()[-2000:])
+    server.kill()
+    return sum(w.acknowledged() for w in writers), int(figures["chunks_written"])
+
+
+@pytest.mark.parametrize("sync", ["always", "everysec", "no"])
+def test_what_was_acknowledged_is_there(make_leat, redis_server, torture, sync):
+    server = make_leat()
+    seed = os.environ.get("LEAT_SEED") or "%s/1" % sync
+    total = written = 0
+    for n in range(40 if torture else 4):
+        acknowledged, chunks = one_round(server, redis_server, "%s/%d" % (seed, n), ["--sync", sync])
+        total += acknowledged
+        written += chunks
+    assert total > 1000 and written > 0, (total, written)
+
+
+# ---- Damage ----
+
+ENTRIES = 3000
+
+
+def value_of(i):
+    return (b"%08d" % i) * 120
+
+
+def fill(conn, key):
+    for i in range(0, ENTRIES, 100):
+        conn.send(b"".join(
+            b"*5\r\n$4\r\nXADD\r\n$1\r\n%s\r\n$%d\r\n%d-1\r\n$1\r\nv\r\n$960\r\n%s\r\n" % (
+                key, len(str(n + 1)) + 2, n + 1, value_of(n)) for n in range(i, i + 100)))
+        for _ in range(100):
+            assert conn.read()[1][0] == b"$"
+
+
+def save(conn):
+    for _ in range(100):
+        if conn.call("SAVE")[1] == b"OK":
+            return
+        time.sleep(0.05)
+    raise AssertionError("no snapshot")
+
+
+def chunk_files(server):
+    return sorted(f for f in os.listdir(server.data) if f.startswith("chunks-"))
+
+
+@pytest.fixture
+def damaged(make_leat):
+    """Two streams in chunk files, stopped; one byte of a chunk is another. The server, file, offset."""
+    server = make_leat().start("--sync", "no", env=SMALL)
+    conn = Connection(server.port, timeout=30)
+    fill(conn, b"s")
+    conn.call("XGROUP", "CREATE", "s", "g", "0")
+    fill(conn, b"t")
+    for _ in range(200):
+        if int(info(conn)["stream_sealing_bytes"]) == 0:
+            break
+        time.sleep(0.02)
+    for _ in range(3):  # so that the journal does not have them any more
+        save(conn)
+    assert int(info(conn)["journal_first_position"]) > 0
+    assert int(info(conn)["chunk_live_bytes"]) > 2 * ENTRIES * 960 * 0.7
+    assert server.stop() == 0
+    name = chunk_files(server)[0]
+    with open(os.path.join(server.data, name), "r+b") as f:
+        data = f.read()
+        at = data.index(value_of(30)) + 100  # in the first block of s
+        f.seek(at)
+        f.write(bytes([data[at] ^ 1]))
+    return server, name, at
+
+
+def test_damage_is_named_and_the_rest_goes_on(damaged):
+    server, name, at = damaged
+    server.start("--sync", "no", env=SMALL)
+    conn = Connection(server.port, timeout=30)
+    needing = [("XRANGE", "s", "-", "+", "COUNT", 40), ("XRANGE", "s", "31-1", "31-1"), ("XREVRANGE", "s", "31", "-"),
+               ("XREAD", "COUNT", 10, "STREAMS", "s", "5-0"), ("XDEL", "s", "31-1"), ("XTRIM", "s", "MAXLEN", ENTRIES - 5),
+               ("XREADGROUP", "GROUP", "g", "c", "COUNT", 5, "STREAMS", "s", ">")]
+    for args in needing * 2:  # and again: it stays so
+        kind, text = conn.call(*args)
+        assert kind == b"-", (args, kind, text)
+        assert name.encode() in text and re.search(rb"offset \d+", text), (args, text)
+        offset = int(re.search(rb"offset (\d+)", text).group(1))
+        assert offset <= at < offset + (64 << 10) + 8192
+    # In a transaction the other replies are what they are.
+    for args in (("MULTI",), ("XLEN", "s"), needing[0], ("XLEN", "t")):
+        conn.call(*args)
+    kind, replies = conn.call("EXEC")
+    assert kind == b"*" and [k for k, _ in replies] == [b":", b"-", b":"], replies
+    # Nothing was taken by those that failed, and what does not need the chunk is answered.
+    assert texts(conn.call("XLEN", "s")) == ENTRIES
+    assert texts(conn.call("XPENDING", "s", "g"))[0] == 0
+    got = texts(conn.call("XRANGE", "s", "1000", "+", "COUNT", 500))
+    assert [e[1][1] for e in got] == [value_of(i) for i in range(999, 1499)]
+    assert len(texts(conn.call("XRANGE", "t", "-", "+"))) == ENTRIES
+    assert texts(conn.call("XADD", "s", "9999-1", "a", "b")) == b"9999-1"
+    assert texts(conn.call("XTRIM", "s", "MINID", "1000-0")) == 999  # the damaged block goes as a whole
+    assert texts(conn.call("XRANGE", "s", "-", "+", "COUNT", 1))[0][0] == b"1000-1"
+    assert name in server.log()
+
+
+def test_verify_names_it(damaged):
+    server, name, at = damaged
+    done = subprocess.run([leat_binary(), "verify", "--json", server.data], capture_output=True, timeout=60)
+    found = [f for f in json.loads(done.stdout)["findings"] if f["file"] == name]
+    assert done.returncode != 0 and found, (done.returncode, done.stdout[-500:], done.stderr[-500:])
+    assert any(f["offset"] <= at < f["offset"] + (80 << 10) for f in found), found
+
+
+def test_a_missing_file_stops_the_start(damaged):
+    server, name, _ = damaged
+    os.rename(os.path.join(server.data, name), os.path.join(server.folder, name))
+    with pytest.raises(RuntimeError) as e:
+        server.start("--sync", "no", env=SMALL)
+    assert name in str(e.value), str(e.value)[-1500:]
+    os.rename(os.path.join(server.folder, name), os.path.join(server.data, name))
+    server.start("--sync", "no", env=SMALL)
+    assert texts(Connection(server.port).call("XLEN", "t")) == ENTRIES
+
+
+# ---- Figures ----
+
+def test_figures(make_leat):
+    server = make_leat().start("--sync", "no", http=True, env=SMALL)
+    conn = Connection(server.port, timeout=30)
+    before = info(conn)
+    assert before["chunk_files"] == before["chunks_written"] == before["stream_open_bytes"] == "0"
+    assert before["stream_memory_max"] == str(1 << 20)
+    fill(conn, b"s")
+    for _ in range(200):
+        now = {k: int(v) for k, v in info(conn).items() if k.startswith(("stream_", "chunk"))}
+        if now["stream_sealing_bytes"] == 0:
+            break
+        time.sleep(0.02)
+    files = chunk_files(server)
+    assert now["chunk_files"] == len(files)
+    assert now["chunk_bytes"] == sum(os.path.getsize(os.path.join(server.data, f)) for f in files)
+    size = ENTRIES * 1000  # of the wire, or a little more
+    assert size * 0.9 < now["chunk_live_bytes"] + now["stream_open_bytes"] < size * 1.05, now
+    assert now["chunk_live_bytes"] + 4096 * len(files) == now["chunk_bytes"]
+    assert now["chunks_written"] >= size * 0.9 / (64 << 10) and now["chunk_dead_bytes"] == 0
+    assert 0 < now["stream_open_bytes"] + now["stream_cached_bytes"] <= 1 << 20
+    texts(conn.call("XTRIM", "s", "MAXLEN", 1))
+    assert int(info(conn)["chunk_live_bytes"]) < 100000
+    for _ in range(4):
+        save(conn)
+    after = info(conn)
+    assert int(after["chunk_files"]) <= 2 and len(chunk_files(server)) <= 2
+    time.sleep(0.3)
+    import urllib.request
+    with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % server.http_port, timeout=10) as r:
+        metrics = dict(re.findall(r"^(leat_(?:stream|chunk)\w+) (\S+)$", r.read().decode(), re.M))
+    for metric, field in (("leat_chunk_files", "chunk_files"), ("leat_chunk_bytes", "chunk_bytes"),
+                          ("leat_chunks_written_total", "chunks_written"), ("leat_stream_open_bytes", "stream_open_bytes"),
+                          ("leat_stream_memory_max_bytes", "stream_memory_max")):
+        assert float(metrics[metric]) == float(after[field]), (metric, metrics[metric], after[field])
