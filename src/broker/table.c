@@ -94,11 +94,13 @@ const struct command *command_at(size_t i)
 /* A family's rows are one array and stand in `all` in one run: its place there is its distance. */
 size_t command_index(const struct command *top_level)
 {
+    static _Thread_local size_t last; /* the family asked for last: mostly it is that one again */
     must(count > 0);
-    for (size_t f = 0; f < FAMILIES; f++) {
+    for (size_t i = 0, f = last; i < FAMILIES; i++, f = f + 1 < FAMILIES ? f + 1 : 0) {
         size_t rows = (f + 1 < FAMILIES ? first_index[f + 1] : count) - first_index[f];
-        if (top_level >= families[f] && top_level < families[f] + rows)
-            return first_index[f] + (size_t)(top_level - families[f]);
+        if (top_level < families[f] || top_level >= families[f] + rows) continue;
+        last = f;
+        return first_index[f] + (size_t)(top_level - families[f]);
     }
     must(!"a command outside of all tables");
     return 0;

@@ -119,7 +119,9 @@ static bool is_http(struct bytes name)
         BYTES("patch"), BYTES("connect"), BYTES("delete:"), BYTES("host:"),
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (name.len == words[i].len && bytes_eq_nocase(name, words[i])) return true;
+        if (name.len == words[i].len && (name.data[0] | ' ') == words[i].data[0] &&
+            bytes_eq_nocase(name, words[i]))
+            return true;
     return false;
 }
 
