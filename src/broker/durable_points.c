@@ -56,8 +56,8 @@ void points_cut(struct points *p, uint64_t end)
 
 static bool holds(const struct point *p, const struct points_view *v)
 {
-    if (p->end > v->acknowledged || p->end > v->sent) return false;
-    if (v->sent - p->end >= v->window_bytes) return true;
+    if (p->end > v->acknowledged) return false;
+    if (v->acknowledged - p->end >= v->window_bytes) return true;
     return v->window_ms >= 0 && p->sent_ms != 0 && v->now_ms - p->sent_ms >= v->window_ms;
 }
 

@@ -33,8 +33,8 @@ struct points {
 struct points_view {
     uint64_t sent;         /* bytes handed to the socket */
     uint64_t acknowledged; /* of these, by the peer's kernel */
-    uint64_t window_bytes;
-    int64_t window_ms; /* what was sent before counts as read; negative: time tells nothing */
+    uint64_t window_bytes; /* of the acknowledged ones, those that may not have been read */
+    int64_t window_ms;     /* what was sent before counts as read; negative: time tells nothing */
     int64_t now_ms;
 };
 
@@ -47,8 +47,8 @@ void points_add(struct points *p, uint64_t end, struct stream_id id, uint64_t or
 void points_note_sent(struct points *p, uint64_t sent, int64_t now_ms);
 /* What was queued behind `end` will not be sent. */
 void points_cut(struct points *p, uint64_t end);
-/* The newest one that the subscriber surely has: all its bytes acknowledged, and sent more than
- * window_bytes or window_ms ago. Its index. */
+/* The newest one that the subscriber surely has: all its bytes acknowledged, and window_bytes more
+ * of them, or sent window_ms ago. Its index. */
 uint32_t points_position(const struct points *p, const struct points_view *v);
 /* Those before the i-th are not needed any more. */
 void points_forget(struct points *p, uint32_t i);

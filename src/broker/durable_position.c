@@ -91,6 +91,22 @@ static bool write_down(struct broker *b, struct durable_sub *u, const struct poi
     return true;
 }
 
+static void note_leaving(struct broker *b, const struct durable_sub *u, uint32_t i,
+                         const struct points_view *v)
+{
+    const struct point *p = &u->points.at[i];
+    uint64_t again = points_before(&u->points, v->sent)->ordinal - p->ordinal;
+    b->durable->stats.redelivered += again;
+    logline(
+        LOG_LEVEL_VERBOSE, "durable",
+        "%s: '%.*s' leaves '%.*s' at %llu-%llu: %llu bytes sent, %llu acknowledged, a window of "
+        "%llu bytes%s; %llu entries will come again",
+        u->session->address, (int)u->name_len, u->name, (int)u->channel->name_len, u->channel->name,
+        (unsigned long long)p->id.ms, (unsigned long long)p->id.seq, (unsigned long long)v->sent,
+        (unsigned long long)v->acknowledged, (unsigned long long)v->window_bytes,
+        v->window_ms < 0 ? " (broken)" : "", (unsigned long long)again);
+}
+
 void durable_write_position(struct broker *b, struct durable_sub *u, bool leaves)
 {
     struct points *all = &u->points;
@@ -98,10 +114,7 @@ void durable_write_position(struct broker *b, struct durable_sub *u, bool leaves
     points_note_sent(all, sent, b->now_ms);
     struct progress now = look(b, u, leaves);
     uint32_t i = points_position(all, &now.now);
-    if (leaves) {
-        uint64_t again = points_before(all, sent)->ordinal - all->at[i].ordinal;
-        b->durable->stats.redelivered += again;
-    }
+    if (leaves) note_leaving(b, u, i, &now.now);
     bool written = write_down(b, u, &all->at[i], leaves);
     if (leaves) return;
     if (written && i == all->count - 1) durable_settle_out(u);

@@ -16,7 +16,7 @@ struct durable_sub;
 /* What is known of the way to the peer. */
 struct session_progress {
     uint64_t unacknowledged; /* bytes sent that its kernel has not acknowledged */
-    uint64_t peer_window;    /* the largest window that it has offered */
+    uint64_t peer_window;    /* what it may hold unread, at most */
     bool reset;              /* the connection broke: it was reset, or timed out */
 };
 

@@ -60,10 +60,14 @@ static void port_resume(void *owner)
     c->server->resuming = c;
 }
 
-/* Only TCP tells how far the peer has got it; other families: as far as it was sent. */
+/* Only TCP tells how far the peer has got it; other families: as far as it was sent.
+ *
+ * What the peer's kernel may hold unread is more than the window it offers at any moment: who keeps
+ * up has twice the largest one seen, or so; who ever let us wait for its window may have got a far
+ * larger buffer meanwhile, up to what its window scale allows. */
 static void port_progress(void *owner, struct session_progress *ret)
 {
-    enum { UNKNOWN_WINDOW = 4 << 20 };
+    enum { WINDOW_MAX = 65535, UNKNOWN_WINDOW = 8 << 20 };
     struct conn *c = owner;
     struct tcp_info info = {0};
     socklen_t len = sizeof info;
@@ -71,8 +75,10 @@ static void port_progress(void *owner, struct session_progress *ret)
     *ret = (struct session_progress){.reset = c->broken};
     if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0) return;
     bool known = len >= offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof info.tcpi_snd_wnd;
-    uint64_t window = known ? info.tcpi_snd_wnd : UNKNOWN_WINDOW;
-    if (window > c->peer_window) c->peer_window = window;
+    uint64_t seen = 2 * (uint64_t)(known ? info.tcpi_snd_wnd : UNKNOWN_WINDOW);
+    uint64_t most = (uint64_t)WINDOW_MAX << info.tcpi_snd_wscale;
+    if (info.tcpi_rwnd_limited > 0 || seen > most) seen = most;
+    if (seen > c->peer_window) c->peer_window = seen;
     ret->peer_window = c->peer_window;
     if (ioctl(c->fd, SIOCOUTQ, &queued) == 0 && queued > 0) ret->unacknowledged = (uint64_t)queued;
 }

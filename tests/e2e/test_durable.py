@@ -138,7 +138,7 @@ def stream_of(port, channel):
 
 @pytest.fixture
 def durable(make_leat):
-    return make_leat().start("--sync", "no", "--durable", "news*")
+    return make_leat().start("--sync", "no", "--durable", "news*", "--loglevel", "verbose")
 
 
 def start_all(programs):
@@ -256,7 +256,7 @@ def test_from_history_to_live_under_full_load(durable, tmp_path):
 @pytest.mark.parametrize("reset", [False, True])
 def test_redelivery_is_within_the_window(durable, reset):
     """After an orderly close no more than 256 KB come again, and what lies between two checkpoints; after a reset
-    that, and the window that the peer offered. A subscriber that read all but has much unread may be told so."""
+    what the peer's kernel may have held unread comes on top."""
     client = redis.Redis(port=durable.port)
     size, total = 1000, 12000
 
@@ -286,9 +286,10 @@ def test_redelivery_is_within_the_window(durable, reset):
     c = subscribe()
     again = read(c, total - 1)
     assert again == list(range(again[0], total))
-    window = WINDOW + (7 << 20 if reset else 0)
-    assert WINDOW * 0.8 < len(again) * (size + 40) < window + (40 << 10)
-    assert not reset or len(again) * (size + 40) > WINDOW + 65536
+    if reset:  # what the window scale allows may be more than all there is
+        assert len(again) * (size + 40) > WINDOW + 65536
+    else:
+        assert WINDOW * 0.8 < len(again) * (size + 40) < WINDOW + (40 << 10)
     c.close()
 
 
@@ -317,9 +318,11 @@ def test_memory_of_many_slow_subscribers(make_leat):
     assert grown < 100 << 20, "%d MB" % (grown >> 20)
     s = slow[500]
     s.settimeout(30)
-    data, want = bytearray(), messages * size
+    data = bytearray()
+    want = len(b"+OK\r\n*3\r\n$9\r\nsubscribe\r\n$5\r\nnews1\r\n:1\r\n")
+    want += messages * (size + len(b"*3\r\n$7\r\nmessage\r\n$5\r\nnews1\r\n$16384\r\n\r\n"))
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-    while len(data) < want or not data.endswith(b"x\r\n"):
+    while len(data) < want:
         part = s.recv(1 << 20)
         assert part, "closed by the server"
         data += part
