@@ -13,7 +13,8 @@ import time
 import pytest
 
 from ledger import StreamWriter, audit
-from support.resp import Connection, texts
+from support.faults import Faults
+from support.resp import Connection, encode, texts
 from support.servers import leat_binary
 
 # As little in memory as can be; files, segments and snapshots that come and go all the time.
@@ -202,3 +203,136 @@ def test_figures(make_leat):
                           ("leat_chunks_written_total", "chunks_written"), ("leat_stream_open_bytes", "stream_open_bytes"),
                           ("leat_stream_memory_max_bytes", "stream_memory_max")):
         assert float(metrics[metric]) == float(after[field]), (metric, metrics[metric], after[field])
+
+
+# ---- The disk is full, or slow ----
+
+def test_chunk_files_cannot_be_written(make_leat):
+    """Entries stay in memory up to a bound; then they are refused by name of the cause, while all
+    else goes on; and when there is room again, so does the rest."""
+    server = make_leat()
+    faults = Faults(server.folder, under=server.data)
+    server.start("--sync", "no", env=dict(faults.env("write match=chunks- error=ENOSPC"), **SMALL))
+    conn = Connection(server.port, timeout=30)
+    added, refusal = 0, None
+    until = time.monotonic() + 30
+    while refusal is None and time.monotonic() < until:
+        conn.send(b"".join(encode(["XADD", "s", "%d-0" % (added + i + 1), "v", value_of(added + i)]) for i in range(20)))
+        for _ in range(20):
+            kind, text = conn.read()[1]
+            if kind == b"$":
+                added += 1
+            else:
+                refusal = text
+    assert refusal and b"chunk files" in refusal and b"No space left on device" in refusal, refusal
+    assert 500 < added < 5000
+    # One that was refused left no hole, and nothing else is refused.
+    assert texts(conn.call("XLEN", "s")) == added
+    assert texts(conn.call("SET", "k", "1")) == b"OK"
+    assert len(texts(conn.call("XRANGE", "s", "-", "+"))) == added
+    assert texts(conn.call("XDEL", "s", "1-0")) == 1
+    for args in (("MULTI",), ("SET", "k", "2"), ("XADD", "s", "*", "a", "b")):
+        conn.call(*args)
+    kind, text = conn.call("EXEC")
+    assert kind == b"-" and b"No space left" in text
+    assert texts(conn.call("GET", "k")) == b"1"
+    assert info(conn)["chunk_write_failing"] == "1"
+    faults.set("")
+    until = time.monotonic() + 20
+    while conn.call("XADD", "s", "%d-0" % (added + 1), "v", value_of(added))[0] != b"$":
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert info(conn)["chunk_write_failing"] == "0"
+    got = texts(conn.call("XRANGE", "s", "-", "+"))
+    assert [e[1][1] for e in got] == [value_of(i) for i in range(1, added + 1)]
+    server.kill()
+    server.start("--sync", "no", env=SMALL)
+    assert texts(Connection(server.port, timeout=30).call("XRANGE", "s", "-", "+")) == got
+
+
+def test_slow_chunk_files(make_leat):
+    """Who writes faster than the disk takes it is held back, and nobody else is."""
+    server = make_leat()
+    faults = Faults(server.folder, under=server.data)
+    server.start("--sync", "no", env=dict(faults.env("write match=chunks- delay_ms=30"), **SMALL))
+    conn, other = Connection(server.port, timeout=120), Connection(server.port, timeout=10)
+    conn.send(b"".join(encode(["XADD", "s", "%d-0" % (i + 1), "v", value_of(i)]) for i in range(ENTRIES * 4)))
+    most = slowest = 0
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        begun = time.monotonic()
+        now = info(other)
+        slowest = max(slowest, time.monotonic() - begun)
+        most = max(most, int(now["stream_sealing_bytes"]))
+        if texts(other.call("XLEN", "s")) == ENTRIES * 4:
+            break
+        time.sleep(0.005)
+    for _ in range(ENTRIES * 4):
+        assert conn.read()[1][0] == b"$"
+    assert most < 3 << 20, most
+    assert slowest < 1, slowest
+
+
+# ---- Commands that wait for the disk ----
+
+def forget_cache(server):
+    """What is in chunk files has to come from the disk again."""
+    for name in chunk_files(server):
+        fd = os.open(os.path.join(server.data, name), os.O_RDONLY)
+        os.fsync(fd)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(fd)
+
+
+def test_parked_commands(make_leat):
+    """Clients wait for one chunk and for several, with more behind it in their pipelines; some are
+    gone before it comes; none is answered wrongly, and who needs no disk does not wait."""
+    server = make_leat()
+    faults = Faults(server.folder, under=server.data)
+    server.start("--sync", "no", env=dict(faults.env(), **SMALL))
+    conn = Connection(server.port, timeout=60)
+    fill(conn, b"s")
+    for _ in range(200):
+        if int(info(conn)["stream_sealing_bytes"]) == 0:
+            break
+        time.sleep(0.02)
+    conn.call("XGROUP", "CREATE", "s", "g", "0")
+    faults.set("read match=chunks- delay_ms=150")
+    seen = 0
+    for spread in (0, 1, 0, 1, 0, 1):
+        forget_cache(server)
+        clients = [Connection(server.port, timeout=60) for _ in range(24)]
+        for i, c in enumerate(clients):
+            first = 1 + spread * i * 60
+            c.send(encode(["XRANGE", "s", "%d-1" % first, "+", "COUNT", 30]) + encode(["PING"]) +
+                   encode(["XLEN", "s"]) + encode(["XREADGROUP", "GROUP", "g", "c%d" % i, "COUNT", 5, "STREAMS", "s", ">"]))
+        time.sleep(0.05)
+        begun = time.monotonic()
+        assert texts(conn.call("PING")) == b"PONG"
+        ids = texts(conn.call("CLIENT", "LIST"))
+        assert time.monotonic() - begun < 1  # or it waited for others' reads
+        parked = re.findall(rb"id=(\d+) [^\n]*cmd=xrange", ids)
+        seen += len(parked)
+        if parked:
+            assert texts(conn.call("CLIENT", "UNBLOCK", parked[0])) == 0  # it waits for no key
+        for c in clients[::5]:
+            c.close()
+        taken = []
+        for i, c in enumerate(clients):
+            if i % 5 == 0:
+                continue
+            first = 1 + spread * i * 60
+            got = texts(c.read()[1])
+            assert [e[0] for e in got] == [b"%d-1" % n for n in range(first, first + 30)]
+            assert [e[1][1] for e in got] == [value_of(n - 1) for n in range(first, first + 30)]
+            assert c.read()[1] == (b"+", b"PONG") and texts(c.read()[1]) == ENTRIES
+            taken += [e[0] for e in texts(c.read()[1])[0][1]]
+            c.close()
+        assert len(set(taken)) == len(taken) >= 19 * 5  # nobody got what another has
+    # (The system may keep a page that it was asked to forget.)
+    assert seen > 0 and int(info(conn)["stream_loads"]) > 0
+    # A write that waits changes nothing before it has what it needs.
+    forget_cache(server)
+    conn.call("XTRIM", "s", "MAXLEN", 1000)
+    assert texts(conn.call("XLEN", "s")) == 1000
+    assert texts(conn.call("XRANGE", "s", "-", "+", "COUNT", 1))[0][0] == b"%d-1" % (ENTRIES - 999)
