@@ -19,6 +19,7 @@
 #include "base/metrics.h"
 #include "base/must.h"
 #include "broker/internal.h"
+#include "keys/list.h"
 
 enum {
     SLICE_US = 250,      /* at most, and a quarter of the loop's time in all */
@@ -26,8 +27,9 @@ enum {
     SLICE_US_MIN = 40,
     REST_MS = 1,           /* of a loop that has nothing else to do */
     BACKLOG_MAX = 8 << 20, /* bytes that may wait for the disk; then the walk pauses */
-    BUCKETS = 16,           /* looked at together, so that their keys come into the cache together */
-    RETRY_S = 10,          /* after one that failed */
+    BUCKETS = 16,          /* looked at together, so that their keys come into the cache together */
+    LIST_BYTES_MAX = 16 << 10, /* a larger one is copied, and put in parts */
+    RETRY_S = 10,              /* after one that failed */
     WRITING_POLL_MS = 5,
 };
 
@@ -49,12 +51,15 @@ static struct metric slice_seconds = {.name = "leat_snapshot_slice_seconds",
                                       .help = "Time that slices of the walk hold the loop.",
                                       .kind = METRIC_HISTOGRAM_US};
 
-/* A large value of which parts are taken. */
+/* A large value of which parts are taken. A list is copied instead when it is visited, or before it
+ * first changes, since its records are not absolute; the parts are then taken of the copy. */
 struct large {
     struct large *next;
     int origin;
     uint8_t type;
     uint64_t cursor;
+    struct list *copy;    /* of a list, else NULL */
+    int64_t expire_at_ms; /* of that list; told behind it, when the key is there */
     size_t len;
     char name[];
 };
@@ -95,6 +100,7 @@ static void forget_large(struct snapshots *s)
     while (s->large != NULL) {
         struct large *l = s->large;
         s->large = l->next;
+        list_free(l->copy);
         mem_free(l);
     }
 }
@@ -121,28 +127,53 @@ void snapshots_loaded(struct broker *b, uint64_t position, uint64_t size, int64_
 
 /* ---- Keys ---- */
 
-static void put_expiry(struct snapshots *s, int origin, const struct key *k)
+static void put_expire_at(struct snapshots *s, int origin, struct bytes name, int64_t at_ms)
 {
-    if (k->expire_at_ms == KEY_NEVER) return;
+    if (at_ms == KEY_NEVER) return;
     struct buf *out = snapshot_record(s->writer);
-    record_put_head(out, REC_EXPIRE_AT, origin, key_name(k));
-    record_put_int(out, k->expire_at_ms);
+    record_put_head(out, REC_EXPIRE_AT, origin, name);
+    record_put_int(out, at_ms);
     snapshot_record_end(s->writer);
 }
 
-static void note_large(struct snapshots *s, int origin, struct key *k, uint64_t cursor)
+static void put_expiry(struct snapshots *s, int origin, const struct key *k)
+{
+    put_expire_at(s, origin, key_name(k), k->expire_at_ms);
+}
+
+static struct large *note_large(struct snapshots *s, int origin, const struct key *k,
+                                uint64_t cursor)
 {
     struct large *l = mem_alloc(sizeof *l + k->name_len);
     *l = (struct large){
         .next = s->large, .origin = origin, .type = k->type, .cursor = cursor, .len = k->name_len};
     memcpy(l->name, k->name, k->name_len);
     s->large = l;
+    return l;
+}
+
+static bool is_large_list(const struct key *k)
+{
+    return k->type == KEY_LIST && k->value.list->bytes > LIST_BYTES_MAX;
+}
+
+static void set_list_aside(struct snapshots *s, int origin, struct key *k)
+{
+    struct large *l = note_large(s, origin, k, 0);
+    l->copy = list_copy(k->value.list);
+    l->expire_at_ms = k->expire_at_ms;
+    k->mark = s->mark;
+    s->stats.keys_done++;
 }
 
 static void put_key(struct snapshots *s, int origin, struct key *k)
 {
     uint64_t cursor = 0;
     if (k->mark == s->mark || k->mark == s->mark + 1) return;
+    if (is_large_list(k)) {
+        set_list_aside(s, origin, k);
+        return;
+    }
     bool whole = snapshot_put_value(s->writer, origin, k, &cursor);
     put_expiry(s, origin, k);
     k->mark = (uint16_t)(whole ? s->mark : s->mark + 1);
@@ -150,11 +181,24 @@ static void put_key(struct snapshots *s, int origin, struct key *k)
     s->stats.keys_done++;
 }
 
+static void put_list_aside(struct snapshots *s, struct large *l, struct bytes name)
+{
+    if (!snapshot_put_list_part(s->writer, l->origin, name, l->copy)) return;
+    put_expire_at(s, l->origin, name, l->expire_at_ms);
+    s->large = l->next;
+    list_free(l->copy);
+    mem_free(l);
+}
+
 /* Another part of a large value, unless the key is gone, or taken whole meanwhile. */
 static void put_large(struct broker *b, struct snapshots *s)
 {
     struct large *l = s->large;
     struct bytes name = {l->name, l->len};
+    if (l->copy != NULL) {
+        put_list_aside(s, l, name);
+        return;
+    }
     struct key *k = keyspace_find(b->ks, s->where[l->origin], name, hash_bytes(name));
     bool over = k == NULL || k->mark != (uint16_t)(s->mark + 1);
     if (!over) {
@@ -182,6 +226,10 @@ static uint64_t cursor_of(const struct snapshots *s, int origin, const struct ke
 /* Goes on where the walk stands: the blocks of a stream must not be in a snapshot twice. */
 static void put_whole(struct snapshots *s, int origin, struct key *k)
 {
+    if (is_large_list(k)) {
+        set_list_aside(s, origin, k);
+        return;
+    }
     uint64_t cursor = cursor_of(s, origin, k);
     while (!snapshot_put_value(s->writer, origin, k, &cursor)) {
     }

@@ -65,6 +65,9 @@ static inline void snapshots_before_change(struct broker *b, int db, const struc
  * change names is in the journal. Adding a type is adding its function to the table there. */
 bool snapshot_put_value(struct snapshot_writer *w, int db, const struct key *k, uint64_t *cursor);
 /* The same for a stream (snapshot_stream.c). */
+/* The same for a copy of a list, which gets shorter by what is put; true when nothing is left. */
+struct list;
+bool snapshot_put_list_part(struct snapshot_writer *w, int db, struct bytes name, struct list *l);
 /* The chunk that a record of a snapshot refers to; false when it does to none. */
 bool snapshot_chunk_ref(struct bytes record, struct chunk_ref *ret);
 bool snapshot_put_stream(struct snapshot_writer *w, int db, const struct key *k, uint64_t *cursor);

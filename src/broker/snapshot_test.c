@@ -120,6 +120,7 @@ static void fill_large(struct world *w)
     }
     run(w, "SETRANGE large:str 2000000 end");
     run(w, "EXPIRE large:z 5000");
+    run(w, "EXPIRE large:l 6000");
 }
 
 static void change_large(struct world *w)

@@ -145,7 +145,8 @@ static bool put_zset(struct snapshot_writer *w, int db, const struct key *k, uin
     return true;
 }
 
-/* In one go, since the records of lists are not absolute: between two calls it may not change. */
+/* In one go, since the records of lists are not absolute: between two calls it may not change. A
+ * large one is copied first (snapshot.c). */
 static bool put_list(struct snapshot_writer *w, int db, const struct key *k)
 {
     struct put p;
@@ -162,6 +163,24 @@ static bool put_list(struct snapshot_writer *w, int db, const struct key *k)
     }
     end(&p);
     return true;
+}
+
+bool snapshot_put_list_part(struct snapshot_writer *w, int db, struct bytes name, struct list *l)
+{
+    struct put p = {.writer = w, .out = snapshot_record(w)};
+    struct bytes value;
+    record_put_head(p.out, REC_LIST_PUSH_TAIL, db, name);
+    p.start = p.out->len;
+    while (l->first != NULL && !is_full(&p)) {
+        const struct list_node *n = l->first;
+        for (uint32_t at = n->start; at < n->end;) {
+            at = list_node_read(n, at, &value);
+            record_put_bytes(p.out, value);
+        }
+        list_drop_first_node(l);
+    }
+    end(&p);
+    return l->first == NULL;
 }
 
 bool snapshot_put_value(struct snapshot_writer *w, int db, const struct key *k, uint64_t *cursor)

@@ -11,15 +11,19 @@ void list_init(struct key *k)
     k->encoding = ENC_LISTPACK;
 }
 
-static void free_value(struct key *k)
+void list_free(struct list *l)
 {
-    struct list *l = k->value.list;
     if (l == NULL) return;
     for (struct list_node *n = l->first, *next; n != NULL; n = next) {
         next = n->next;
         mem_free(n);
     }
     mem_free(l);
+}
+
+static void free_value(struct key *k)
+{
+    list_free(k->value.list);
 }
 
 static void link_last(struct list *l, struct list_node *n)
@@ -30,14 +34,30 @@ static void link_last(struct list *l, struct list_node *n)
     l->last = n;
 }
 
+struct list *list_copy(const struct list *from)
+{
+    struct list *l = mem_dup(from, sizeof *from);
+    l->first = l->last = NULL;
+    for (const struct list_node *n = from->first; n != NULL; n = n->next)
+        link_last(l, list_node_copy(n));
+    return l;
+}
+
+void list_drop_first_node(struct list *l)
+{
+    struct list_node *n = l->first;
+    l->first = n->next;
+    if (n->next != NULL) n->next->prev = NULL;
+    else l->last = NULL;
+    l->count -= n->count;
+    l->bytes -= list_node_used(n);
+    l->node_count--;
+    mem_free(n);
+}
+
 static void copy_value(struct key *to, const struct key *from)
 {
-    const struct list *old = from->value.list;
-    struct list *l = mem_dup(old, sizeof *old);
-    l->first = l->last = NULL;
-    for (const struct list_node *n = old->first; n != NULL; n = n->next)
-        link_last(l, list_node_copy(n));
-    to->value.list = l;
+    to->value.list = list_copy(from->value.list);
     to->encoding = from->encoding;
 }
 

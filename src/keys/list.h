@@ -45,6 +45,12 @@ size_t list_remove(struct key *k, enum list_end from, struct bytes value, size_t
 /* The encoding that suits the values that are about to be added, as Redis chooses it: before. */
 void list_make_room(struct key *k, const struct bytes *values, size_t count, int64_t limit);
 
+/* A copy of the elements that belongs to no key, for who reads it once and slowly: from its front,
+ * dropping each node that is done with. Copying is one memcpy a node. */
+struct list *list_copy(const struct list *l);
+void list_drop_first_node(struct list *l);
+void list_free(struct list *l); /* NULL is fine */
+
 /* Walks from the element at `index` (<= count) to the end that is not `from`; the list must not
  * change meanwhile. The index counts from the head, whatever the direction. */
 struct list_iter {
