@@ -29,7 +29,7 @@ MUTATIONS = [
              "return broker_uncovered(c->broker, c->session->last_write);",
              "return 0 * broker_uncovered(c->broker, c->session->last_write);", "slow"),
     Mutation("keyspace-events-not-gated", "src/broker/exec.c",
-             "publish_event(b, &fx->events[i], waits_for);", "publish_event(b, &fx->events[i], 0 * waits_for);",
+             "publish_event(b, &e, waits_for);", "publish_event(b, &e, 0 * waits_for);",
              "slow"),
     # ---- When the disk fails or is full ----
     Mutation("failed-sync-ignored", "src/log/writer.c",
@@ -118,4 +118,14 @@ MUTATIONS = [
              "if (!s->walking || k->mark == s->mark) return;", "if (k->mark != 1 || s->walking) return;", "snapshots"),
     Mutation("changes-not-seen-by-the-snapshot", "src/broker/call.c",
              "    snapshots_before_change(c->broker, db, k);\n", "", "snapshots"),
+    # ---- Chunk files ----
+    Mutation("chunk-checksum-ignored", "src/log/chunks_io.c",
+             "return crc32c(0, into, ref->length) == ref->crc ? 0 : -EBADMSG;", "return 0;", "chunks"),
+    Mutation("chunk-files-dropped-early", "src/log/chunks.c",
+             "f->dead_from <= position;", "position > 0;", "chunks"),
+    Mutation("stream-put-twice-into-a-snapshot", "src/broker/snapshot.c",
+             "uint64_t cursor = cursor_of(s, origin, k);", "uint64_t cursor = 0 * cursor_of(s, origin, k);", "chunks"),
+    Mutation("chunk-never-released", "src/keys/stream_store.c",
+             "    if (b->ref.file != 0) chunks_release(store->chunks, &b->ref);\n    pthread_mutex_unlock",
+             "    pthread_mutex_unlock", "chunks"),
 ]
