@@ -99,8 +99,7 @@ static void xcfgset(struct call *c)
 {
     uint32_t duration_s = 0, maxsize = 0;
     struct key *k;
-    if (!parse_limits(c, &duration_s, &maxsize) ||
-        !call_write_typed(c, c->argv[1], KEY_STREAM, &k))
+    if (!parse_limits(c, &duration_s, &maxsize) || !call_write_typed(c, c->argv[1], KEY_STREAM, &k))
         return;
     if (k == NULL) {
         resp_error(c->reply, "ERR no such key");

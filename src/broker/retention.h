@@ -41,7 +41,8 @@ enum retention_source retention_of(struct broker *b, struct bytes name, const st
                                    struct stream_retention *ret);
 /* Some stream may have got one: they are to be looked at. */
 void retention_wake(struct broker *b);
-/* For INFO: the group that holds most back, of all streams that are kept until it has acknowledged. */
+/* For INFO: the group that holds most back, of all streams that are kept until it has acknowledged.
+ */
 void retention_info(struct broker *b, struct buf *out);
 /* In the background, some hundred microseconds at most. */
 void retention_step(struct broker *b);

@@ -27,7 +27,7 @@ struct stream_trim_args {
     bool given;
     struct stream_trim trim;
     enum stream_refs refs;
-    bool exact_word, limited; /* "=" or "~" was given, LIMIT was */
+    bool limited; /* LIMIT was given */
 };
 /* Takes the option at argv[*i], if it is one of those of a trim, and moves *i behind it. 1; 0 when
  * it is none of them; -1 with the error replied. */
