@@ -252,6 +252,33 @@ static void test_deleted_stream(void **state)
     peer_close(&s);
 }
 
+/* The same, with ids that go on as the clock does: only the stream itself tells that it is new. */
+static void test_stream_made_anew(void **state)
+{
+    struct peer p, s, t;
+    peer_open(&p, &bench);
+    open_named(&s, "me");
+    open_named(&t, "slow");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    expect(&t, "SUBSCRIBE news", SUBSCRIBED);
+    expect(&p, "PUBLISH news one", ":2\r\n");
+    expect(&s, NULL, MESSAGE("one", 3));
+    peer_close(&t);
+    for (int i = 0; i < 600; i++) turn();
+    expect(&p, "DEL news", ":1\r\n");
+    expect(&p, "PUBLISH news two", ":1\r\n");
+    expect(&s, NULL, MESSAGE("two", 3));
+    for (int i = 0; i < 600; i++) turn();
+    peer_close(&s);
+    expect(&p, "PUBLISH news three", ":0\r\n");
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    turn();
+    expect(&s, NULL, MESSAGE("two", 3) MESSAGE("three", 5));
+    peer_close(&p);
+    peer_close(&s);
+}
+
 static void test_expiry(void **state)
 {
     struct peer p, s;
@@ -377,6 +404,7 @@ int main(void)
         TEST(test_window),
         TEST(test_second_of_a_name_is_ordinary),
         TEST(test_deleted_stream),
+        TEST(test_stream_made_anew),
         TEST(test_expiry),
         TEST(test_limit),
         TEST(test_drop_oldest),
