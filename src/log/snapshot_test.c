@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <time.h>
@@ -176,37 +177,44 @@ static void test_two_are_kept(void **state)
 
 /* ---- Given up, and waiting for the journal ---- */
 
-static uint64_t never_synced(void *arg)
+/* As the writer's thread sees it. */
+struct seen_journal {
+    _Atomic uint64_t synced;
+    atomic_bool failed;
+};
+
+static uint64_t synced_so_far(void *arg)
 {
-    return *(uint64_t *)arg;
+    return atomic_load(&((struct seen_journal *)arg)->synced);
 }
 
 static bool has_failed(void *arg)
 {
-    return ((uint64_t *)arg)[1] != 0;
+    return atomic_load(&((struct seen_journal *)arg)->failed);
 }
 
 static void test_waits_for_the_journal(void **state)
 {
     char *dir = scratch_new();
-    uint64_t found[16], journal[2] = {99, 0};
+    uint64_t found[16];
+    struct seen_journal journal = {99, false};
     struct plan p = {10, 100, 20, 40};
     struct snapshot_options o = options_for(dir, NULL, &p);
     struct snapshot_result result;
-    o.synced = never_synced;
+    o.synced = synced_so_far;
     o.failed = has_failed;
-    o.arg = journal;
+    o.arg = &journal;
     for (int i = 0; i < 3; i++) {
         struct snapshot_writer *w;
-        journal[0] = 99;
-        journal[1] = 0;
+        atomic_store(&journal.synced, 99);
+        atomic_store(&journal.failed, false);
         assert_int_equal(snapshot_begin(&o, &w), 0);
         give_records(w, &p);
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
         assert_int_equal(snapshot_state(w), SNAPSHOT_WRITING);
         assert_int_equal(list_of(dir, found), 0);
-        if (i == 1) journal[1] = 1;
-        if (i == 2) journal[0] = 100;
+        if (i == 1) atomic_store(&journal.failed, true);
+        if (i == 2) atomic_store(&journal.synced, 100);
         if (i > 0) wait_for_end(w);
         snapshot_end(w, &result);
         assert_int_equal(result.state, i == 2 ? SNAPSHOT_DONE : SNAPSHOT_FAILED);
