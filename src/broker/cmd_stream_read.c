@@ -217,7 +217,7 @@ static const struct bytes *with_fixed_ids(struct call *c, const struct read *r)
     struct bytes *argv = NULL;
     size_t first_id = r->first_key + r->streams;
     for (size_t i = first_id; i < c->argc; i++) {
-        if (!is_relative(c->argv[i])) continue;
+        if (!is_relative(c->argv[i]) || r->wanted[i - first_id].last) continue;
         if (argv == NULL) {
             argv = arena_alloc(c->arena, c->argc * sizeof *argv);
             memcpy(argv, c->argv, c->argc * sizeof *argv);
