@@ -298,6 +298,7 @@ class TestReadAndClaim:
     def test_count(self, c):
         fill(c, "s", 6, "g")
         read(c, "s", "g", "a", "COUNT", "4")
+        time.sleep(0.01)  # else all have been idle for the same time
         assert [e[0] for e in self.claim(c, "b", 0, "COUNT", "3")] == [b"1-0", b"2-0", b"3-0"]
         assert [e[0] for e in self.claim(c, "c", 0, "COUNT", "5")] == [b"4-0", b"1-0", b"2-0", b"3-0", b"5-0"]
 
