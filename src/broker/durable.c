@@ -322,8 +322,10 @@ static bool join(struct call *c, struct bytes channel)
         warn(s, channel, "the key of that name is no stream");
         return false;
     }
-    if (durable_find_sub(c->broker, channel, name) != NULL) {
-        warn(s, channel, "another connection of that name is subscribed");
+    struct durable_sub *other = durable_find_sub(c->broker, channel, name);
+    if (other != NULL) {
+        other->has_rival = true;
+        warn(s, channel, "another connection of that name is subscribed; until it goes");
         return false;
     }
     if (k == NULL) k = durable_make_stream(c, channel);
@@ -359,10 +361,35 @@ bool durable_subscribe(struct call *c, struct bytes channel)
 
 /* ---- Leaving ---- */
 
+static struct session *find_rival(struct broker *b, const struct session *gone, struct bytes name,
+                                  struct bytes channel)
+{
+    for (struct session *s = b->first_session; s != NULL; s = s->next)
+        if (s != gone && !(s->flags & SESSION_CLOSING) && bytes_eq(buf_bytes(&s->name), name) &&
+            subscriber_has(b->hub, &s->subscriber, TOPIC_CHANNEL, channel))
+            return s;
+    return NULL;
+}
+
+/* Who came back before its old connection was seen to be dead is what that was, from now on: it is
+ * served from the position on, and gets some of what it had as an ordinary subscriber again. */
+static void hand_over(struct broker *b, const struct session *gone, struct bytes name,
+                      struct bytes channel)
+{
+    struct session *rival = find_rival(b, gone, name, channel);
+    if (rival == NULL || !is_wanted(b, rival, channel)) return;
+    struct call c = durable_call(b);
+    c.session = rival;
+    hub_unsubscribe(b->hub, &rival->subscriber, TOPIC_CHANNEL, channel);
+    if (!join(&c, channel)) hub_subscribe(b->hub, &rival->subscriber, TOPIC_CHANNEL, channel);
+}
+
 /* The hub's subscription is the caller's to end. */
 static void leave(struct broker *b, struct durable_sub *u)
 {
     struct durable_channel *ch = u->channel;
+    struct bytes name = arena_dup(&b->arena, sub_name(u));
+    struct bytes channel = arena_dup(&b->arena, channel_name(ch));
     durable_write_position(b, u, true);
     if (u->state == DURABLE_LIVE) b->durable->stats.live--;
     else b->durable->stats.behind--;
@@ -370,6 +397,7 @@ static void leave(struct broker *b, struct durable_sub *u)
     durable_settle_out(u);
     channel_remove(ch, u);
     if (ch->count == 0) channel_free(b, ch);
+    if (u->has_rival) hand_over(b, u->session, name, channel);
     points_fini(&u->points);
     mem_free(u);
 }

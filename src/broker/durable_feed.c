@@ -286,10 +286,6 @@ static bool is_to_be_closed(struct broker *b, struct session *s)
 
 static void slow_down(struct broker *b, struct session *s)
 {
-    bool any = false;
-    for (struct durable_sub *u = s->durable; u != NULL; u = u->next_of_session)
-        any = any || u->state == DURABLE_LIVE;
-    if (!any) return;
     if (is_to_be_closed(b, s)) {
         session_end(s, false);
         return;
@@ -302,14 +298,28 @@ static void slow_down(struct broker *b, struct session *s)
     }
 }
 
+static size_t shared_bytes(const struct subscriber *s)
+{
+    return subscriber_pending(s) - outbox_pending(s->out);
+}
+
+static bool is_any_live(const struct session *s)
+{
+    for (const struct durable_sub *u = s->durable; u != NULL; u = u->next_of_session)
+        if (u->state == DURABLE_LIVE) return true;
+    return false;
+}
+
+/* What is shared with a live subscription will be given back before it is too much; of its own
+ * output, what was fed or had to be kept then is bounded by that. */
 size_t durable_check_output(struct broker *b, struct session *s, bool full)
 {
     struct subscriber *sub = &s->subscriber;
-    /* Only what is shared can be given back: what is its own is bounded by itself. */
-    size_t shared = subscriber_pending(sub) - outbox_pending(sub->out);
-    if (full && shared > 0 && subscriber_pending(sub) > (size_t)b->settings.durable_spill_bytes)
+    if (full && is_any_live(s) && shared_bytes(sub) > 0 &&
+        subscriber_pending(sub) > (size_t)b->settings.durable_spill_bytes)
         slow_down(b, s);
-    return s->durable_end > sub->sent ? (size_t)(s->durable_end - sub->sent) : 0;
+    size_t unlimited = s->durable_end > sub->sent ? (size_t)(s->durable_end - sub->sent) : 0;
+    return unlimited + (is_any_live(s) ? shared_bytes(sub) : 0);
 }
 
 /* ---- Elsewhere ---- */

@@ -26,6 +26,7 @@ struct durable_sub {
     struct durable_sub *queue_prev, *queue_next;
     struct durable_sub *unsettled_prev, *unsettled_next;
     bool unsettled; /* its position may have to be written down */
+    bool has_rival; /* another connection of its name wanted to be what it is */
     uint32_t place; /* in channel->subs */
     enum durable_state state;
     /* BEHIND: the last entry it was given, the ordinal behind it, and the ordinal of the first it

@@ -224,8 +224,16 @@ static void test_second_of_a_name_is_ordinary(void **state)
     struct durable_stats stats;
     durable_stats(bench.broker, &stats);
     assert_int_equal(stats.live, 1);
+    expect(&t, NULL, MESSAGE("one", 3));
+    for (int i = 0; i < 200; i++) turn();
+    peer_close(&s); /* had it been dead all the time, nobody would have got it */
+    turn();
+    expect(&t, NULL, MESSAGE("one", 3));
+    expect(&p, "PUBLISH news two", ":1\r\n");
+    expect(&t, NULL, MESSAGE("two", 3));
+    durable_stats(bench.broker, &stats);
+    assert_int_equal(stats.live, 1);
     peer_close(&p);
-    peer_close(&s);
     peer_close(&t);
 }
 

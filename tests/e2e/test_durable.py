@@ -332,6 +332,28 @@ def test_memory_of_many_slow_subscribers(make_leat):
         s.close()
 
 
+def test_a_message_above_the_output_limit(durable):
+    """client-output-buffer-limit does not count what is durable: 40 MB come to who reads slowly, too."""
+    client = redis.Redis(port=durable.port)
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.connect(("127.0.0.1", durable.port))
+        s.settimeout(20)
+        s.sendall(b"CLIENT SETNAME me\r\nSUBSCRIBE news\r\n")
+        wait_until(lambda: client.pubsub_numsub("news")[0][1] == 1)
+        assert client.publish("news", b"x" * (40 << 20)) == client.publish("news", b"end") == 1
+        time.sleep(0.5)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        got = b""
+        count = 0
+        while not got.endswith(b"$3\r\nend\r\n"):
+            part = s.recv(1 << 20)
+            assert part, "closed by the server"
+            count += len(part)
+            got = (got + part)[-100:]
+        assert count > 40 << 20
+
+
 def test_commands(durable):
     client = redis.Redis(port=durable.port, decode_responses=True)
     for n in range(5):
