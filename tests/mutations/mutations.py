@@ -113,7 +113,7 @@ MUTATIONS = [
              "bool block_is_whole(const char *p, const struct block_header *h)\n{\n    if (h->length > 0) return true;\n",
              "log"),
     Mutation("bad-snapshot-stops-the-start", "src/broker/load.c",
-             "if (r == -ECANCELED || r == -EPROTONOSUPPORT) return r;", "return r;", "bits"),
+             "if (r == -ECANCELED || r == -EPROTONOSUPPORT) return r;", "return r;", "walk"),
     Mutation("copies-not-seen-by-the-snapshot", "src/broker/snapshot.c",
              "if (!s->walking || k->mark == s->mark) return;", "if (k->mark != 1 || s->walking) return;", "snapshots"),
     Mutation("changes-not-seen-by-the-snapshot", "src/broker/call.c",
