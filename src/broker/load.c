@@ -179,7 +179,10 @@ int broker_load(struct broker *b, char **ret_error)
         add_chunk_error(b, &error);
         *ret_error = mem_strdup(error.text);
     }
-    else set_bad_aside(b, bad);
+    else {
+        set_bad_aside(b, bad);
+        snapshot_make_reserve(NULL, b->settings.dir, l->snapshot_size);
+    }
     return r;
 }
 

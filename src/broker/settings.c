@@ -133,7 +133,7 @@ static const struct row rows[] = {
     {{"stream-memory", NULL,
       "bytes of stream entries kept in memory, of all streams together; the rest is on disk",
       SETTING_CLI},
-     MEMORY, AT(stream_memory), MB, INT64_MAX, "64mb", NULL},
+     MEMORY, AT(stream_memory), MB, INT64_MAX, "32mb", NULL},
     {{"chunk-file-bytes", NULL,
       "bytes of one file of stream entries: space comes back when all in a file is gone",
       SETTING_CLI | SETTING_IMMUTABLE},

@@ -9,6 +9,7 @@
  * the database it was in when the walk began, since a later SWAPDB is in the journal. */
 #include "broker/snapshot.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -80,6 +81,7 @@ struct snapshots {
     int64_t began_us, slice_ended_us, looked_us, retry_us; /* monotonic */
     uint64_t changes;
     struct snapshots_stats stats;
+    bool in_reserve; /* the last one failed for want of room */
     char error[256];
 };
 
@@ -331,11 +333,20 @@ static int sync_chunks(void *broker)
     return chunks_sync(((struct broker *)broker)->chunks);
 }
 
-static void note_failure(struct broker *b, struct snapshots *s, const char *error)
+static bool is_full_disk(int code)
+{
+    return code == -ENOSPC || code == -EDQUOT;
+}
+
+static void note_failure(struct broker *b, struct snapshots *s, int code, const char *error)
 {
     snprintf(s->error, sizeof s->error, "%s", error);
     s->stats.last_ok = false;
     s->retry_us = b->mono_us + RETRY_S * INT64_C(1000000);
+    /* On a full disk it is just a snapshot that makes room: so at once, and out of the reserve. */
+    if (is_full_disk(code) && !s->in_reserve) s->retry_us = 0;
+    s->in_reserve = is_full_disk(code);
+    if (s->in_reserve) journal_release_spares(b->journal);
     metric_add(&failed_total, 1);
     logline(LOG_LEVEL_WARNING, "snapshot",
             "%s; the one before and the journal are as they were, nothing is lost", error);
@@ -359,6 +370,7 @@ static bool begin(struct broker *b, struct snapshots *s)
         o.sync = sync_chunks;
         chunks_note(b->chunks, journal_head(b->journal));
     }
+    o.in_reserve = s->in_reserve;
     o.header.history = journal_history(b->journal);
     o.header.position = journal_head(b->journal);
     s->requested = false;
@@ -371,7 +383,7 @@ static bool begin(struct broker *b, struct snapshots *s)
         s->stats.keys_total += o.header.keys[db];
     }
     if (snapshot_begin(&o, &s->writer) < 0) {
-        note_failure(b, s, "no thread could be started for a snapshot");
+        note_failure(b, s, -EAGAIN, "no thread could be started for a snapshot");
         return false;
     }
     s->walking = true;
@@ -397,6 +409,7 @@ static void note_success(struct broker *b, struct snapshots *s, const struct sna
     stats->made++;
     s->error[0] = '\0';
     s->retry_us = 0;
+    s->in_reserve = false;
     metric_add(&made_total, 1);
     metric_set(&size_bytes, (int64_t)r->size);
     metric_set(&time_seconds, b->now_ms / 1000);
@@ -418,7 +431,7 @@ static void end(struct broker *b, struct snapshots *s)
     forget_large(s);
     s->stats.last_ms = (b->options.monotonic_us() - s->began_us) / 1000;
     if (result.state == SNAPSHOT_DONE) note_success(b, s, &result);
-    else note_failure(b, s, result.error);
+    else note_failure(b, s, result.code, result.error);
     s->requested = s->later;
     s->later = false;
 }
@@ -433,9 +446,11 @@ static bool is_due(struct broker *b, struct snapshots *s)
     s->looked_us = b->mono_us;
     struct chunks_stats chunks;
     chunks_stats(b->chunks, &chunks);
+    /* It takes snapshots to give that space back. */
     if (chunks.dead_bytes > (uint64_t)b->settings.snapshot_min_bytes &&
         chunks.dead_bytes > chunks.live_bytes)
-        return true; /* it takes snapshots to give that space back */
+        return true;
+    if (chunks.dead_bytes > 0 && (chunks.write_error != 0 || s->in_reserve)) return true;
     uint64_t grown = journal_head(b->journal) - s->stats.position;
     return grown >= (uint64_t)b->settings.snapshot_min_bytes &&
            (double)grown >= (double)s->stats.size * (double)percent / 100;

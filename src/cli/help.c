@@ -51,7 +51,9 @@ static void list_commands(void)
 
 static void explain(const struct command *c)
 {
-    printf("%s\n  %s\n  since Redis %s, %s\n", c->syntax, c->summary, c->since, c->group);
+    /* Versions of leat begin with 0; what has one of these is leat's own. */
+    printf("%s\n  %s\n  since %s %s, %s\n", c->syntax, c->summary,
+           c->since[0] == '0' ? "leat" : "Redis", c->since, c->group);
     if (c->complexity != NULL) printf("  %s\n", c->complexity);
     for (const struct command *sub = c->subcommands; sub != NULL && sub->name != NULL; sub++)
         printf("\n%s\n  %s\n", sub->syntax, sub->summary);

@@ -20,7 +20,7 @@
 struct stream_block; /* keys/stream_block.h */
 struct stream;
 
-#define STREAM_MEMORY_DEFAULT (UINT64_C(64) << 20)
+#define STREAM_MEMORY_DEFAULT (UINT64_C(32) << 20)
 
 struct stream_store {
     struct chunks *chunks; /* borrowed; NULL: everything stays in memory */

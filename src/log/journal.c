@@ -388,6 +388,20 @@ static uint64_t end_of_oldest(const struct journal *j)
     return j->current->first_position;
 }
 
+void journal_release_spares(struct journal *j)
+{
+    struct segment *s;
+    struct segment_list kept = {0};
+    pthread_mutex_lock(&j->lock);
+    if ((s = segment_list_pop(&j->prepared)) != NULL) segment_list_push(&kept, s);
+    while ((s = segment_list_pop(&j->prepared)) != NULL) segment_list_push(&j->unused, s);
+    j->prepared = kept;
+    j->recycle_max = 0; /* until the next snapshot tells how many are useful */
+    pthread_cond_signal(&j->want);
+    pthread_mutex_unlock(&j->lock);
+    j->admit_left = 0;
+}
+
 void journal_drop_before(struct journal *j, uint64_t position)
 {
     unsigned dropped = 0;

@@ -35,6 +35,7 @@ struct snapshot_options {
      * once all is written. NULL: as far as needed. */
     uint64_t (*synced)(void *arg);
     bool (*failed)(void *arg);
+    bool in_reserve; /* write it into the room that is set aside, see snapshot_make_reserve() */
     /* Brings to disk what the records refer to; called there as well, before the snapshot gets its
      * name. 0 or negative. NULL: they refer to nothing. */
     int (*sync)(void *arg);
@@ -60,7 +61,8 @@ struct snapshot_result {
     enum snapshot_state state;
     uint64_t position, complete, size, records;
     uint64_t older;  /* position of the other snapshot that is kept; 0 when there is none */
-    char error[256]; /* one sentence, when it failed */
+    int code;        /* negative, when it failed */
+    char error[256]; /* one sentence, then */
 };
 /* Waits for the thread and frees. One that is not done is given up: its file is removed, and
  * *ret says SNAPSHOT_FAILED. */
@@ -96,6 +98,10 @@ int snapshot_list(const struct file_layer *files, const char *dir, uint64_t *ret
 /* Renames one that turned out to be bad, so that it does not count as one of the two, and is there
  * to be looked at: `bad-` before its name. */
 int snapshot_set_aside(const struct file_layer *files, const char *dir, uint64_t position);
+/* Sets room aside for one of `last_size`, or so; done after each that succeeds. */
+void snapshot_make_reserve(const struct file_layer *files, const char *dir, uint64_t last_size);
+/* The room becomes the file `as`; negative when there is none. */
+int snapshot_take_reserve(const struct file_layer *files, const char *dir, const char *as);
 /* Removes what a crash left of one in the making. */
 void snapshot_clean(const struct file_layer *files, const char *dir);
 

@@ -63,6 +63,7 @@ struct snapshot_writer {
     uint64_t at, unsynced;
     struct end_mark mark;
     uint64_t older;
+    int code;
     char error[256];
 };
 
@@ -110,6 +111,7 @@ static void blocks_free(struct block *b)
 static int fail(struct snapshot_writer *w, int error, const char *doing, const char *path)
 {
     snprintf(w->error, sizeof w->error, "%s %.150s failed: %s", doing, path, strerror(-error));
+    w->code = error;
     return error;
 }
 
@@ -212,6 +214,7 @@ static int write_end(struct snapshot_writer *w)
     w->mark.complete = w->complete;
     end_mark_encode(mark, &w->mark);
     int r = write_block(w, (struct bytes){mark, sizeof mark}, 0, BLOCK_END);
+    if (r == 0 && w->options.in_reserve) r = w->files->truncate(w->files->ctx, w->fd, w->at);
     return r < 0 ? r : sync_now(w);
 }
 
@@ -263,7 +266,11 @@ static void prune(struct snapshot_writer *w)
 
 static int make(struct snapshot_writer *w)
 {
-    int r = w->files->open(w->files->ctx, w->temporary, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    struct snapshot_options *o = &w->options;
+    if (o->in_reserve && snapshot_take_reserve(w->files, w->dir, w->temporary) < 0)
+        o->in_reserve = false;
+    int flags = O_RDWR | O_CREAT | (o->in_reserve ? 0 : O_TRUNC);
+    int r = w->files->open(w->files->ctx, w->temporary, flags, 0600);
     if (r < 0) return fail(w, r, "making", w->temporary);
     w->fd = r;
     r = write_header(w);
@@ -275,6 +282,7 @@ static int make(struct snapshot_writer *w)
     if (r == 0) r = give_name(w);
     if (r < 0) w->files->unlink(w->files->ctx, w->temporary);
     else prune(w);
+    if (r == 0 || o->in_reserve) snapshot_make_reserve(w->files, w->dir, w->at);
     return r;
 }
 
@@ -407,7 +415,8 @@ void snapshot_end(struct snapshot_writer *w, struct snapshot_result *ret)
                                     .complete = w->complete,
                                     .size = w->at,
                                     .records = w->mark.records,
-                                    .older = w->older};
+                                    .older = w->older,
+                                    .code = w->code};
     memcpy(ret->error, w->error, sizeof ret->error);
     writer_free(w);
 }

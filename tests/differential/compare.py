@@ -103,6 +103,19 @@ def same_idle(a, b):
                for x, y in zip(a[1], b[1]) if is_pending(x))
 
 
+def same_but_times(a, b):
+    """Of XINFO: times since 1970, and idle times behind their name, may differ by a moment."""
+    if a[0] != b[0]:
+        return False
+    if not isinstance(a[1], list) or not isinstance(b[1], list):
+        return a == b or (a[0] == b":" and int(a[1]) > 10**12 and abs(int(a[1]) - int(b[1])) <= IDLE_MS)
+    if len(a[1]) != len(b[1]):
+        return False
+    idle = {i + 1 for i, e in enumerate(a[1][:-1]) if e == (b"$", b"idle")}
+    return all(abs(int(x[1]) - int(y[1])) <= IDLE_MS if i in idle else same_but_times(x, y)
+               for i, (x, y) in enumerate(zip(a[1], b[1])))
+
+
 def same_reply(args, a, b):
     """`args` as sent; a and b are (bytes, reply). True when they are the same."""
     if a[0] == b[0]:
@@ -129,6 +142,8 @@ def same_meaning(name, args, a, b):
     if name == b"COMMAND" and len(args) > 1 and bytes(args[1]).upper() == b"INFO":
         return isinstance(a[1], list) and isinstance(b[1], list) and (
             [command_entry(e) for e in a[1]] == [command_entry(e) for e in b[1]])
+    if name == b"XINFO":
+        return same_but_times(a, b)
     if name == b"XADD":
         return same_moment(a, b)
     if name == b"XPENDING":

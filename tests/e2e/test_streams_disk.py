@@ -16,6 +16,7 @@ from ledger import StreamWriter, audit
 from support.faults import Faults
 from support.resp import Connection, encode, texts
 from support.servers import leat_binary
+from test_disk import small_disk  # noqa: F401
 
 # As little in memory as can be; files, segments and snapshots that come and go all the time.
 SMALL = {"LEAT_STREAM_MEMORY": "1mb", "LEAT_CHUNK_FILE_BYTES": "1mb", "LEAT_JOURNAL_SEGMENT_BYTES": "1mb",
@@ -336,3 +337,29 @@ def test_parked_commands(make_leat):
     conn.call("XTRIM", "s", "MAXLEN", 1000)
     assert texts(conn.call("XLEN", "s")) == 1000
     assert texts(conn.call("XRANGE", "s", "-", "+", "COUNT", 1))[0][0] == b"%d-1" % (ENTRIES - 999)
+
+
+def test_a_full_disk_can_be_emptied(make_leat, small_disk):  # noqa: F811
+    """Trimming a stream on a disk that is full gives its room back, and writing goes on by itself: the snapshots it takes
+    have room of their own."""
+    leat = make_leat()
+    leat.data = os.path.join(small_disk(48), "data")
+    leat.start("--stream-memory", "2mb", "--chunk-file-bytes", "1mb", "--snapshot-min-bytes", "4mb",
+               "--journal-segment-bytes", "1mb")
+    conn = Connection(leat.port)
+    reply, added = None, 0
+    while added < 200000:
+        reply = conn.call("XADD", "big", "*", "data", b"x" * 1000)
+        if reply[0] == b"-":
+            break
+        added += 1
+    assert reply[0] == b"-" and b"MISCONF" in reply[1], (added, reply)
+    assert conn.call("XLEN", "big") == (b":", b"%d" % added)
+    assert conn.call("XTRIM", "big", "MAXLEN", "5") == (b":", b"%d" % (added - 5))
+    began = time.monotonic()
+    while conn.call("XADD", "big", "*", "data", b"y" * 1000)[0] == b"-":
+        assert time.monotonic() - began < 30, "writing has not resumed"
+        time.sleep(0.2)
+    for _ in range(added // 2):  # and there is room for more than a moment
+        reply = conn.call("XADD", "big", "MAXLEN", "5", "*", "data", b"z" * 1000)
+        assert reply[0] == b"$", reply
