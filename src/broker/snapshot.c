@@ -370,6 +370,7 @@ static bool begin(struct broker *b, struct snapshots *s)
         o.sync = sync_chunks;
         chunks_note(b->chunks, journal_head(b->journal));
     }
+    o.keep_reserve = true;
     o.in_reserve = s->in_reserve;
     o.header.history = journal_history(b->journal);
     o.header.position = journal_head(b->journal);

@@ -35,7 +35,8 @@ struct snapshot_options {
      * once all is written. NULL: as far as needed. */
     uint64_t (*synced)(void *arg);
     bool (*failed)(void *arg);
-    bool in_reserve; /* write it into the room that is set aside, see snapshot_make_reserve() */
+    bool keep_reserve; /* set room aside for the next one, after it */
+    bool in_reserve;   /* write it into the room that is set aside, see snapshot_make_reserve() */
     /* Brings to disk what the records refer to; called there as well, before the snapshot gets its
      * name. 0 or negative. NULL: they refer to nothing. */
     int (*sync)(void *arg);

@@ -282,7 +282,8 @@ static int make(struct snapshot_writer *w)
     if (r == 0) r = give_name(w);
     if (r < 0) w->files->unlink(w->files->ctx, w->temporary);
     else prune(w);
-    if (r == 0 || o->in_reserve) snapshot_make_reserve(w->files, w->dir, w->at);
+    if (o->keep_reserve && (r == 0 || o->in_reserve))
+        snapshot_make_reserve(w->files, w->dir, w->at);
     return r;
 }
 
