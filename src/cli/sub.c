@@ -195,6 +195,20 @@ static void run(struct sub *s)
     }
 }
 
+/* Puts the position that the server keeps to --from. A channel nothing was published on yet has no
+ * past to begin in. */
+static void move_position(struct sub *s, struct bytes channel)
+{
+    char id[STREAM_ID_TEXT];
+    if (!sub_position(s, id)) return;
+    struct leat_reply *r = tool_tryf(&s->tool, "PUBSUB DURABLE RESET %b %s %s", channel.data,
+                                     channel.len, s->durable, id);
+    if (r != NULL && leat_reply_type(r) == LEAT_ERROR &&
+        !tool_is_error(r, "ERR no such durable channel"))
+        tool_refuse(&s->tool, r);
+    leat_sync_reply_free(r);
+}
+
 /* Whether the server keeps positions itself; says what is amiss. */
 static bool has_durable_channels(struct sub *s)
 {
@@ -207,13 +221,8 @@ static bool has_durable_channels(struct sub *s)
                       "%s is not among the server's durable channels (%.*s), so what comes while "
                       "nobody listens is lost; CONFIG SET durable 'PATTERN ...' makes it one",
                       channel.data, (int)patterns.len, patterns.len ? patterns.data : "none");
+        else if (s->from) move_position(s, channel);
     }
-    if (here && s->from)
-        tool_fail(
-            &s->tool, TOOL_REFUSED,
-            "this server keeps the position of %s itself; --from only moves it on servers without "
-            "durable channels",
-            s->durable);
     buf_fini(&patterns);
     return here;
 }

@@ -18,18 +18,25 @@ static void put(void *arg, struct bytes stream, const struct leat_reply *entry)
               (int)id.len, id.data, (int)stream.len, stream.data);
 }
 
-/* The group is made where it begins: now, or --from. One that is there is moved by --from only. */
-static bool prepare(struct sub *s, struct bytes stream)
+bool sub_position(struct sub *s, char id[STREAM_ID_TEXT])
 {
-    char id[STREAM_ID_TEXT] = "$";
     struct position p = {.kind = POSITION_END};
     const char *why;
+    snprintf(id, STREAM_ID_TEXT, "$");
     if (s->from && !position_parse(s->from, tool_server_ms(&s->tool), &p, &why)) {
         tool_fail(&s->tool, TOOL_USAGE, "--from %s: %s", s->from, why);
         return false;
     }
     if (p.kind == POSITION_START) stream_id_text((struct stream_id){0, 0}, id);
     if (p.kind == POSITION_ID) stream_id_text(stream_id_before(p.id), id);
+    return true;
+}
+
+/* The group is made where it begins: now, or --from. One that is there is moved by --from only. */
+static bool prepare(struct sub *s, struct bytes stream)
+{
+    char id[STREAM_ID_TEXT];
+    if (!sub_position(s, id)) return false;
     struct leat_reply *r = tool_tryf(&s->tool, "XGROUP CREATE %b %s %s MKSTREAM", stream.data,
                                      stream.len, s->durable, id);
     bool there = tool_is_error(r, "BUSYGROUP");

@@ -265,6 +265,20 @@ def test_durable_channels_of_the_server(durable):
     assert running.stop() == 0
 
 
+def test_from_moves_the_position_that_the_server_keeps(durable):
+    cli = durable
+    if not cli.here:
+        pytest.skip("this server has no durable channels")
+    cli.run("pub", "kept", "one", "two", "three")
+    running = cli.start("sub", "kept", "--durable", "late", "--from", "START")
+    assert running.wait_lines(3) == ["one", "two", "three"]
+    assert running.stop() == 0
+    second = texts(cli.call("XRANGE", "kept", "-", "+"))[1][0].decode()
+    running = cli.start("sub", "kept", "--durable", "other", "--from", second)
+    assert running.wait_lines(2) == ["two", "three"]
+    assert running.stop() == 0
+
+
 # ---- what only leat answers, as it is agreed upon ----
 
 class Fake:
