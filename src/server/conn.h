@@ -30,7 +30,7 @@ struct conn {
     bool held;            /* not read, since the journal is full of its writes */
     bool broken;          /* reset, or timed out: what the peer got is not known */
     uint64_t peer_window; /* what the peer may hold unread, at most */
-    bool gated;           /* on the list of those whose output waits for the journal */
+    bool gated;           /* on server.gated or server.releasing */
     int64_t over_soft_ms; /* since when its output is over the soft limit; 0: it is not */
     struct conn *next_dirty, *next_resuming, *next_held, *next_gated, *next_dead;
     struct conn *prev, *next; /* all connections */

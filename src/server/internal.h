@@ -37,6 +37,7 @@ struct server {
     struct conn *conns;
     size_t conn_count;
     struct conn *dirty, *resuming, *held, *gated, *dead;
+    struct conn *releasing; /* were gated, and may be no more */
     uint64_t gates_tried; /* what the journal covered when the gated were last flushed */
 
     int wake_fd; /* eventfd: stop, or sockets handed over */

@@ -140,20 +140,41 @@ void server_flush(struct server *s)
     flush_dirty(s);
 }
 
-/* Whose output waits for the journal, once that is further on. */
+/* Those who wait become those who are released, first come, first served. */
+static void release_gated(struct server *s)
+{
+    while (s->gated != NULL) {
+        struct conn *c = s->gated;
+        s->gated = c->next_gated;
+        c->next_gated = s->releasing;
+        s->releasing = c;
+    }
+}
+
+/* Whose output waits for the journal, once that is further on; some in each turn: the first to come
+ * is who published, and what it sends next is to be on its way to the disk while the others are
+ * served. */
 static void flush_gated(struct server *s)
 {
+    enum { RELEASED_IN_TURN = 32 };
     uint64_t covered = journal_covered(s->journal);
-    if (s->gated == NULL || covered == s->gates_tried) return;
-    s->gates_tried = covered;
-    struct conn *list = s->gated;
-    s->gated = NULL;
-    while (list != NULL) {
-        struct conn *c = list;
-        list = c->next_gated;
+    if (s->releasing == NULL && covered != s->gates_tried) {
+        s->gates_tried = covered;
+        release_gated(s);
+    }
+    for (int i = 0; i < RELEASED_IN_TURN && s->releasing != NULL; i++) {
+        struct conn *c = s->releasing;
+        s->releasing = c->next_gated;
         c->gated = false;
         conn_flush(c);
     }
+}
+
+/* The journal may have told of what it covers while others were still being served. */
+static bool has_to_flush(const struct server *s)
+{
+    return s->releasing != NULL ||
+           (s->gated != NULL && journal_covered(s->journal) != s->gates_tried);
 }
 
 static void unhold_conns(struct server *s)
@@ -189,6 +210,7 @@ static void free_dead(struct server *s)
     drop_dead(&s->dirty, offsetof(struct conn, next_dirty));
     drop_dead(&s->resuming, offsetof(struct conn, next_resuming));
     drop_dead(&s->gated, offsetof(struct conn, next_gated));
+    drop_dead(&s->releasing, offsetof(struct conn, next_gated));
     drop_dead(&s->held, offsetof(struct conn, next_held));
     while (s->dead != NULL) {
         struct conn *c = s->dead;
@@ -241,7 +263,7 @@ void server_begin_turn(struct server *s)
 
 static void turn(struct server *s)
 {
-    int64_t wait_ms = s->resuming != NULL ? 0 : broker_next_due_ms(s->broker);
+    int64_t wait_ms = s->resuming != NULL || has_to_flush(s) ? 0 : broker_next_due_ms(s->broker);
     s->began = false;
     loop_turn(s->loop, wait_ms);
     bool idle = !s->began;
