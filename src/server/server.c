@@ -156,7 +156,7 @@ static void release_gated(struct server *s)
  * served. */
 static void flush_gated(struct server *s)
 {
-    enum { RELEASED_IN_TURN = 32 };
+    enum { RELEASED_IN_TURN = 16 };
     uint64_t covered = journal_covered(s->journal);
     if (s->releasing == NULL && covered != s->gates_tried) {
         s->gates_tried = covered;
