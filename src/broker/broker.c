@@ -19,6 +19,7 @@ static int open_journal(struct broker *b, char **ret_error)
         .dir = b->settings.dir,
         .sync = (enum journal_sync)b->settings.sync,
         .segment_bytes = (size_t)b->settings.segment_bytes,
+        .files = b->options.files,
         .replay = load_on_record,
         .progress = load_on_progress,
         .torn = load_on_torn,
@@ -33,6 +34,7 @@ static int open_journal(struct broker *b, char **ret_error)
 static int open_chunks(struct broker *b, char **ret_error)
 {
     struct chunks_options options = {.dir = b->settings.dir,
+                                     .files = b->options.files,
                                      .file_bytes = (uint64_t)b->settings.chunk_file_bytes,
                                      .wake_fd = journal_wake_fd(b->journal)};
     char error[512];

@@ -8,6 +8,7 @@
 
 struct broker;
 struct journal;
+struct file_layer; /* log/file.h */
 
 struct broker_options {
     const struct settings *settings; /* copied; CONFIG SET changes the copy */
@@ -18,6 +19,8 @@ struct broker_options {
     /* SHUTDOWN: the server stops cleanly. */
     void (*on_shutdown)(void *arg);
     void *arg;
+    /* What all data is read and written through; outlives the broker. NULL: the real one. */
+    const struct file_layer *files;
 };
 
 /* Takes the directory. NULL with *ret_error (mem_free it) when it cannot. The broker is *loading*

@@ -77,7 +77,8 @@ static int load_snapshot(struct broker *b, uint64_t position, struct journal_err
 {
     struct load *l = &b->load;
     struct snapshot_info info;
-    struct snapshot_reading how = {.dir = b->settings.dir,
+    struct snapshot_reading how = {.files = b->options.files,
+                                   .dir = b->settings.dir,
                                    .on_header = on_header,
                                    .on_block = on_block,
                                    .progress = on_snapshot_progress,
@@ -108,7 +109,7 @@ static void add_chunk_error(struct broker *b, struct journal_error *e)
 static int load_newest(struct broker *b, uint64_t *ret_bad, struct journal_error *e)
 {
     uint64_t positions[SNAPSHOTS_MAX];
-    int n = snapshot_list(NULL, b->settings.dir, positions, SNAPSHOTS_MAX);
+    int n = snapshot_list(b->options.files, b->settings.dir, positions, SNAPSHOTS_MAX);
     for (int i = 0; i < n; i++) {
         int r = load_snapshot(b, positions[i], e);
         if (r == 0) return 0;
@@ -127,7 +128,7 @@ static void set_bad_aside(struct broker *b, const uint64_t *bad)
     for (unsigned i = 0; i < b->load.fallbacks; i++) {
         char name[SNAPSHOT_NAME_MAX];
         snapshot_name(name, bad[i]);
-        if (snapshot_set_aside(NULL, b->settings.dir, bad[i]) < 0) continue;
+        if (snapshot_set_aside(b->options.files, b->settings.dir, bad[i]) < 0) continue;
         logline(LOG_LEVEL_WARNING, "loading", "%s is kept as bad-%s", name, name);
     }
 }
@@ -169,7 +170,7 @@ int broker_load(struct broker *b, char **ret_error)
     struct journal_error error = {0};
     uint64_t bad[SNAPSHOTS_MAX];
     l->began_us = l->told_us = b->options.monotonic_us();
-    snapshot_clean(NULL, b->settings.dir);
+    snapshot_clean(b->options.files, b->settings.dir);
     int r = load_newest(b, bad, &error);
     int64_t between_us = b->options.monotonic_us();
     l->snapshot_ms = (between_us - l->began_us) / 1000;
@@ -181,7 +182,7 @@ int broker_load(struct broker *b, char **ret_error)
     }
     else {
         set_bad_aside(b, bad);
-        snapshot_make_reserve(NULL, b->settings.dir, l->snapshot_size);
+        snapshot_make_reserve(b->options.files, b->settings.dir, l->snapshot_size);
     }
     return r;
 }

@@ -364,8 +364,11 @@ static void move_on(struct broker *b, const struct snapshots *s)
 static bool begin(struct broker *b, struct snapshots *s)
 {
     move_on(b, s);
-    struct snapshot_options o = {
-        .dir = b->settings.dir, .synced = synced_upto, .failed = has_failed, .arg = b};
+    struct snapshot_options o = {.dir = b->settings.dir,
+                                 .files = b->options.files,
+                                 .synced = synced_upto,
+                                 .failed = has_failed,
+                                 .arg = b};
     if (b->chunks != NULL) {
         o.sync = sync_chunks;
         chunks_note(b->chunks, journal_head(b->journal));

@@ -311,27 +311,12 @@ static int copy_file(void *arg, const char *name)
     return 0;
 }
 
-/* What a group has read that stood ahead of its stream is known from when it is asked for, and then
- * not if what came behind it has been deleted already: it is left out. (Its lag is exact.) */
-static void leave_out_read(struct buf *dump)
-{
-    static const char word[] = " read ";
-    enum { LEN = sizeof word - 1 };
-    for (size_t i = 0; i + LEN < dump->len; i++) {
-        if (memcmp(dump->data + i, word, LEN) != 0) continue;
-        size_t from = i + LEN, to = from;
-        while (to < dump->len && dump->data[to] >= '0' && dump->data[to] <= '9') to++;
-        memmove(dump->data + from, dump->data + to, dump->len - to);
-        dump->len -= to - from;
-    }
-}
-
 static void check_equal(struct world *w, struct buf *expected, struct bench *other)
 {
     struct buf found = {0};
     bench_dump(other, &found);
-    leave_out_read(expected);
-    leave_out_read(&found);
+    dump_leave_out_read(expected);
+    dump_leave_out_read(&found);
     if (!bytes_eq(buf_bytes(expected), buf_bytes(&found))) {
         size_t at = 0;
         while (at < expected->len && at < found.len && expected->data[at] == found.data[at]) at++;

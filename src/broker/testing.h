@@ -9,6 +9,7 @@ struct bench {
     struct broker *broker;
     struct settings settings; /* sync no; may be changed before bench_open */
     char dir[64];
+    const struct file_layer *files; /* NULL: the real one */
 };
 
 struct peer {
@@ -41,5 +42,8 @@ bool peer_is_blocked(const struct peer *p);
 
 /* Everything in the keyspace, as text in a fixed order: equal keyspaces give equal texts. */
 void bench_dump(struct bench *b, struct buf *out);
+/* What a group has read that stood ahead of its stream is known from when it is asked for, and then
+ * not if what came behind it has been deleted already: this leaves it out. (Its lag is exact.) */
+void dump_leave_out_read(struct buf *dump);
 
 #endif
