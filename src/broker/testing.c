@@ -294,6 +294,16 @@ static void dump_idmp(struct stream_idmp *m, struct buf *out)
     lines_put(&lines, out);
 }
 
+/* What a walk gives is also found by its id. */
+static void must_find(struct stream *s, struct stream_id id)
+{
+    struct stream_iter it;
+    struct stream_entry e;
+    stream_iter_init(&it, s, id, id, false);
+    must(stream_iter_next(&it, &e) == 1 && stream_id_cmp(e.id, id) == 0);
+    must(stream_iter_next(&it, &e) == 0);
+}
+
 static void dump_stream(const struct key *k, struct buf *out)
 {
     struct stream *s = stream_of(k);
@@ -314,6 +324,7 @@ static void dump_stream(const struct key *k, struct buf *out)
     for (; (r = stream_iter_next(&it, &e)) == 1; n++) {
         buf_printf(out, " @%llu ", (unsigned long long)e.ordinal);
         buf_put(out, e.wire);
+        must_find(s, e.id);
     }
     must(r == 0 && n == s->length);
     for (size_t i = 0; i < groups_count(s->groups); i++) dump_group(s->groups->list[i], s, out);

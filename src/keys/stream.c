@@ -94,13 +94,22 @@ static void free_stream(struct key *k)
 
 /* ---- Adding ---- */
 
+/* Do ordinals and ids go on where those of the open block end? Not when what came after it is gone,
+ * or the end of it is (stream_set_last_id): such a block is closed while the server runs, but comes
+ * open out of a snapshot made before it was sealed. */
+static bool goes_on(const struct stream *s, const struct stream_block *tail)
+{
+    return tail->ordinal + tail->count == s->next_ordinal &&
+           stream_id_cmp(stream_block_id(tail, tail->count - 1), tail->last) == 0;
+}
+
 /* The block the next entry goes into, of `size` bytes. */
 static struct stream_block *open_tail(struct stream *s, size_t size)
 {
     struct stream_block *tail = s->count > 0 ? block_at(s, s->count - 1) : NULL;
     bool grown_up = tail != NULL && tail->wire_len + STREAM_BLOCK_SEAL_MIN >= STREAM_BLOCK_BYTES;
     if (tail != NULL && !tail->closed) {
-        if (tail->wire_len + size <= STREAM_BLOCK_BYTES) return tail;
+        if (tail->wire_len + size <= STREAM_BLOCK_BYTES && goes_on(s, tail)) return tail;
         store_close(s->store, s, tail);
     }
     tail = stream_block_new(s->next_ordinal);
@@ -115,6 +124,7 @@ void stream_append(struct stream *s, struct stream_id id, const struct bytes *fi
     size_t size = stream_block_entry_size(id, fields, n);
     struct stream_block *tail = open_tail(s, size);
     must(tail->count == 0 || stream_id_cmp(id, tail->last) > 0);
+    must(tail->ordinal + tail->count == s->next_ordinal);
     stream_block_append(tail, id, fields, n, size);
     s->length++;
     s->wire_bytes += size;
