@@ -286,10 +286,8 @@ uint64_t stream_count_over_bytes(const struct stream *s, uint64_t bytes)
     for (size_t i = 0; i < s->count && over > 0; i++) {
         const struct stream_block *b = block_at(s, i);
         if (b->live == 0) continue;
-        if (over < b->live_bytes) { /* rounded up: what is left fits */
-            uint64_t average = b->live_bytes / b->live;
-            return n + (over + average - 1) / average;
-        }
+        if (over < b->live_bytes) /* rounded up: what is left fits */
+            return n + (over * b->live + b->live_bytes - 1) / b->live_bytes;
         over -= b->live_bytes;
         n += b->live;
     }

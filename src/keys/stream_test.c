@@ -371,6 +371,22 @@ static void test_model_on_disk(void **state)
     for (uint64_t seed = 1; seed <= 3; seed++) run(true, seed);
 }
 
+/* However little may stay: no more is named than there is. */
+static void test_over_bytes(void **state)
+{
+    struct bench b;
+    struct bytes fields[2] = {BYTES("f"), BYTES("v")};
+    setup(&b, false, 1);
+    for (uint64_t i = 1; i <= 3; i++)
+        stream_append(b.s, (struct stream_id){i * i * i * i, 0}, fields, 2);
+    for (uint64_t bytes = 0; bytes <= b.s->wire_bytes; bytes++) {
+        uint64_t n = stream_count_over_bytes(b.s, bytes);
+        assert_in_range(n, bytes < b.s->wire_bytes, b.s->length);
+    }
+    assert_int_equal(stream_count_over_bytes(b.s, b.s->wire_bytes), 0);
+    teardown(&b);
+}
+
 static void test_ids(void **state)
 {
     struct stream_id id = {7, 7};
@@ -394,8 +410,8 @@ static void test_ids(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_model_in_memory),
+        cmocka_unit_test(test_ids),           cmocka_unit_test(test_over_bytes),
+        cmocka_unit_test(test_entries_stay),  cmocka_unit_test(test_model_in_memory),
         cmocka_unit_test(test_model_on_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
