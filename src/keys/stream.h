@@ -119,6 +119,7 @@ struct stream_iter {
     uint32_t entry; /* the next one in it; reverse: the one behind it */
     bool started, done;
     bool brought_in; /* the block was not in memory before */
+    bool in_runs;    /* then it goes again when the walk has passed it */
 };
 void stream_iter_init(struct stream_iter *it, struct stream *s, struct stream_id from,
                       struct stream_id to, bool reverse);
@@ -129,7 +130,7 @@ int stream_iter_next(struct stream_iter *it, struct stream_entry *ret);
 struct stream_run {
     struct stream_id first, last;
     uint64_t last_ordinal;
-    struct bytes wire;
+    struct bytes wire; /* valid until the next call */
 };
 int64_t stream_iter_run(struct stream_iter *it, uint64_t max, struct stream_run *ret);
 

@@ -37,7 +37,7 @@ static void fetch_ahead(struct stream_iter *it)
 static int get_block(struct stream_iter *it)
 {
     struct stream_block *b = block_at(it->stream, it->block);
-    it->brought_in = b->data == NULL;
+    if (b->data == NULL) it->brought_in = true;
     int r = store_get(it->stream->store, b);
     if (r == -EAGAIN) fetch_ahead(it);
     return r;
@@ -82,7 +82,8 @@ static int to_block_with_more(struct stream_iter *it)
             it->done = true;
             return 0;
         }
-        if (it->brought_in) store_passed(s->store, block_at(s, it->block));
+        if (it->in_runs && it->brought_in) store_passed(s->store, block_at(s, it->block));
+        it->brought_in = false;
         it->block = next;
         it->entry = it->reverse ? block_at(s, next)->count : block_at(s, next)->start;
     }
@@ -135,6 +136,7 @@ static uint32_t end_in(const struct stream_iter *it, const struct stream_block *
 int64_t stream_iter_run(struct stream_iter *it, uint64_t max, struct stream_run *ret)
 {
     must(!it->reverse);
+    it->in_runs = true;
     if (max == 0) return 0;
     int r = to_live(it);
     if (r <= 0) return r;

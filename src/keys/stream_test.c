@@ -41,6 +41,7 @@ struct bench {
 
 static struct rng coin;
 static char text[VALUE_MAX];
+static struct file_layer layer; /* of the bench that is set up */
 
 static ssize_t pread_sometimes(void *ctx, int fd, void *data, size_t n, uint64_t offset)
 {
@@ -66,12 +67,22 @@ static void await(struct bench *b)
     assert_true(b->store->loads > before);
 }
 
+/* What is closed is written. */
+static void await_sealed(struct bench *b)
+{
+    static const struct timespec pause = {.tv_nsec = 1000000};
+    for (int i = 0; i < 10000 && b->store->sealing_bytes > 0; i++) {
+        nanosleep(&pause, NULL);
+        turn(b);
+    }
+    assert_int_equal(b->store->sealing_bytes, 0);
+}
+
 #define UNTIL_HERE(r, call)                                                                        \
     while (((r) = (call)) == -EAGAIN) await(b)
 
 static void setup(struct bench *b, bool on_disk, uint64_t seed)
 {
-    static struct file_layer layer;
     memset(b, 0, sizeof *b);
     rng_seed(&b->rng, seed);
     rng_seed(&coin, seed + 1);
@@ -369,6 +380,32 @@ static void test_model_in_memory(void **state)
 static void test_model_on_disk(void **state)
 {
     for (uint64_t seed = 1; seed <= 3; seed++) run(true, seed);
+}
+
+/* Entries that a walk has come by stay where they are until the next turn, however many of them
+ * had to be read from disk: each has a block of its own here. */
+static void test_entries_stay(void **state)
+{
+    enum { ENTRIES = 30, BYTES_EACH = 70 << 10 };
+    struct bench b;
+    struct stream_iter it;
+    struct stream_entry e[ENTRIES];
+    char *value = mem_calloc(BYTES_EACH);
+    struct bytes fields[2] = {BYTES("f"), {value, BYTES_EACH}};
+    setup(&b, true, 1);
+    layer.pread_now = file_layer_real.pread_now;
+    for (uint64_t i = 1; i <= ENTRIES; i++) {
+        stream_append(b.s, (struct stream_id){i, 0}, fields, 2);
+        turn(&b);
+    }
+    await_sealed(&b);
+    turn(&b);
+    assert_true(b.store->cached_bytes <= b.store->memory_max);
+    stream_iter_init(&it, b.s, STREAM_ID_MIN, STREAM_ID_MAX, false);
+    for (int i = 0; i < ENTRIES; i++) assert_int_equal(stream_iter_next(&it, &e[i]), 1);
+    for (int i = 0; i < ENTRIES; i++) assert_memory_equal(e[i].wire.data, "*2\r\n$", 5);
+    teardown(&b);
+    mem_free(value);
 }
 
 /* However little may stay: no more is named than there is. */
