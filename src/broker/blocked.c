@@ -44,6 +44,7 @@ struct blocked {
     struct blocked *prev_keyless, *next_keyless;
     int64_t look_ms;    /* when it runs again in any case; 0: never */
     bool while_there;   /* is to hear when a key goes */
+    bool ended;         /* while its command ran, which has its arguments: serve() frees it */
     bool loading;       /* waits for entries from disk */
     uint64_t looked_at; /* r->loads when it was looked at last */
     unsigned loads;     /* how often it ran because of one */
@@ -261,6 +262,12 @@ void call_await_load(struct call *c)
     park(c, block);
 }
 
+static void free_block(struct blocked *block)
+{
+    queued_command_fini(&block->command);
+    mem_free(block);
+}
+
 static void end_block(struct broker *b, struct blocked *block)
 {
     if (block->while_there) b->blocked->while_there--;
@@ -270,9 +277,9 @@ static void end_block(struct broker *b, struct blocked *block)
     leave_loading(b->blocked, block);
     if (block->deadline_ms != 0)
         order_remove(&b->blocked->deadlines, (double)block->deadline_ms, since_of(block));
-    queued_command_fini(&block->command);
-    mem_free(block);
     b->blocked_count--;
+    block->ended = block == b->retrying;
+    if (!block->ended) free_block(block);
 }
 
 bool blocked_cancel(struct broker *b, struct session *s)
@@ -359,8 +366,8 @@ static void run_admitted(struct call *c)
         broker_run(c);
 }
 
-/* Runs the command again. True when it was answered. */
-static bool serve(struct broker *b, struct blocked *block)
+/* Runs the command again. */
+static void serve(struct broker *b, struct blocked *block)
 {
     struct session *s = block->session;
     leave_loading(b->blocked, block);
@@ -371,12 +378,9 @@ static bool serve(struct broker *b, struct blocked *block)
     bool served = !b->still_blocked;
     b->retrying = NULL;
     b->still_blocked = false;
-    if (s->blocked != block) { /* it had waited for a load, and waits for a key now */
-        end_block(b, block);
-        return false;
-    }
-    if (served) unblock(b, s);
-    return served;
+    if (block->ended) free_block(block); /* the session was closed: the reply was too long */
+    else if (s->blocked != block) end_block(b, block); /* waited for a load, now for a key */
+    else if (served) unblock(b, s);
 }
 
 static void serve_key(struct broker *b, struct waited_key *k)

@@ -38,7 +38,6 @@ struct world {
     struct rng rng;
     struct buf log;  /* the commands, for a failure's report */
     uint64_t newest; /* ids are numbered through all streams */
-    uint64_t parked; /* commands that had to wait for the disk */
 };
 
 static void world_open(struct world *w)
@@ -102,15 +101,7 @@ static struct bytes run(struct world *w, const char *format, ...)
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
     buf_printf(&w->log, "%.120s\n", line);
-    struct bytes reply = peer_run(&w->peer, line);
-    if (!peer_is_blocked(&w->peer)) return reply;
-    w->parked++;
-    for (int i = 0; peer_is_blocked(&w->peer); i++) {
-        assert_true(i < 100000);
-        nap();
-        bench_turn(&w->bench);
-    }
-    return peer_take(&w->peer);
+    return peer_run_to_end(&w->peer, line);
 }
 
 static void finish_snapshot(struct world *w)

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -89,6 +90,7 @@ static void port_close(void *owner, bool after_output)
     struct peer *p = owner;
     p->closed = true;
     p->closes_after_output = after_output;
+    if (!after_output) broker_session_hangup(p->bench->broker, p->session); /* as a server does */
 }
 
 static void port_resume(void *owner)
@@ -149,6 +151,19 @@ struct bytes peer_run(struct peer *p, const char *line)
     /* What the command kept must be copies: these bytes go now. */
     mem_free(argv);
     buf_fini(&text);
+    return peer_take(p);
+}
+
+struct bytes peer_run_to_end(struct peer *p, const char *line)
+{
+    static const struct timespec pause = {.tv_nsec = 50000};
+    struct bytes reply = peer_run(p, line);
+    if (!peer_is_blocked(p)) return reply;
+    for (int i = 0; peer_is_blocked(p); i++) {
+        must(i < 100000);
+        nanosleep(&pause, NULL);
+        bench_turn(p->bench);
+    }
     return peer_take(p);
 }
 

@@ -37,6 +37,8 @@ void peer_close(struct peer *p);
 /* Runs one command, split as an inline command is, and returns all that has come to the peer since,
  * whatever it waits for. Borrowed until the next call. */
 struct bytes peer_run(struct peer *p, const char *line);
+/* The same for a command that may wait for the disk: turns the bench until it is answered. */
+struct bytes peer_run_to_end(struct peer *p, const char *line);
 struct bytes peer_take(struct peer *p);
 bool peer_is_blocked(const struct peer *p);
 

@@ -1,0 +1,126 @@
+/* Commands on streams whose entries are on disk alone, where nothing can be read without waiting:
+ * each is parked, and runs again. And what must not take for ever. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "broker/testing.h"
+#include "keys/stream_store.h"
+#include "log/file.h"
+
+struct pair {
+    struct bench bench;
+    struct peer a, b;
+    struct file_layer files;
+};
+
+static ssize_t never_now(void *ctx, int fd, void *data, size_t n, uint64_t offset)
+{
+    return -EAGAIN;
+}
+
+static int setup(void **state)
+{
+    struct pair *t = mem_calloc(sizeof *t);
+    t->files = file_layer_real;
+    t->files.pread_now = never_now;
+    bench_init(&t->bench);
+    t->bench.files = &t->files;
+    t->bench.settings.stream_memory = 100 << 10;
+    bench_open(&t->bench);
+    bench_turn(&t->bench);
+    peer_open(&t->a, &t->bench);
+    peer_open(&t->b, &t->bench);
+    *state = t;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct pair *t = *state;
+    peer_close(&t->a);
+    peer_close(&t->b);
+    bench_close(&t->bench);
+    bench_remove(&t->bench);
+    mem_free(t);
+    return 0;
+}
+
+static struct bytes run(struct peer *p, const char *format, ...)
+{
+    char line[4096];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    return peer_run_to_end(p, line);
+}
+
+static void expect(struct peer *p, const char *line, const char *reply)
+{
+    struct bytes got = run(p, "%s", line);
+    if (!bytes_eq(got, bytes_of(reply))) printf("%s: %.300s\n", line, got.data);
+    assert_true(bytes_eq(got, bytes_of(reply)));
+}
+
+/* Entries 1-0 to n-0; the oldest of them leave the memory. */
+static void fill(struct pair *t, const char *key, unsigned n, unsigned bytes)
+{
+    struct stream_store_stats s;
+    char value[2000];
+    assert_true(bytes < sizeof value);
+    memset(value, 'v', bytes);
+    value[bytes] = '\0';
+    for (unsigned i = 1; i <= n; i++) {
+        run(&t->a, "XADD %s %u-0 f %s", key, i, value);
+        if (i % 20 == 0) bench_turn(&t->bench);
+    }
+    for (int i = 0; i < 10000; i++) {
+        bench_turn(&t->bench);
+        stream_store_stats(t->bench.broker->streams, &s);
+        if (s.sealing_bytes == 0 && s.cached_bytes + s.open_bytes < 100 << 10) return;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    fail_msg("what was added stays in memory");
+}
+
+/* How often a text is in the reply. */
+static unsigned count(struct bytes reply, const char *text)
+{
+    unsigned n = 0;
+    size_t len = strlen(text);
+    for (const char *at = reply.data, *end = at + reply.len;
+         (at = memmem(at, (size_t)(end - at), text, len)) != NULL; at += len)
+        n++;
+    return n;
+}
+
+/* A command that has waited replies so much that its client is closed meanwhile. */
+static void test_closed_while_served(void **state)
+{
+    struct pair *t = *state;
+    fill(t, "s", 600, 1000);
+    t->bench.broker->reply_bytes_max = 100000;
+    run(&t->b, "CONFIG SET slowlog-log-slower-than 0"); /* which looks at its arguments */
+    run(&t->a, "XRANGE s - +");
+    assert_true(t->a.closed);
+    assert_int_equal(t->bench.broker->blocked_count, 0);
+    expect(&t->b, "XLEN s", ":600\r\n");
+    assert_int_equal(count(run(&t->b, "XRANGE s 10 29"), "$1\r\nf\r\n"), 20);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_closed_while_served, setup, teardown),
+    };
+    hash_seed();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
