@@ -135,6 +135,8 @@ int replay_stream_idmp_set(struct keyspace *ks, struct record *r)
         return -EBADMSG;
     if (s == NULL) return nonsense(r);
     struct stream_idmp *m = idmp_of(s);
+    if (!forget && added < m->added)
+        return nonsense(r); /* the state is ahead, and stays as it is */
     *m = (struct stream_idmp){(uint32_t)duration_s, (uint32_t)maxsize, added,
                               duplicates,           m->tracked,        m->producers};
     if (forget) idmp_clear(m);

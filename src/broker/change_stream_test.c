@@ -144,8 +144,9 @@ static void step(struct bench *b)
     else if (way < 15) trim(b, k);
     else if (way < 17) set(b, k);
     else if (way < 18)
-        change_stream_retention(&b->call, k,
-                                (struct stream_retention){(int64_t)b->count, b->count, way % 2});
+        change_stream_retention(
+            &b->call, k,
+            (struct stream_retention){(int64_t)b->count, b->count, rng_below(&b->rng, 2) == 0});
     else if (way < 19) change_idmp_limits(&b->call, k, 100, 1 + (uint32_t)rng_below(&b->rng, 3));
     else if (rng_below(&b->rng, 4) == 0) change_delete(&b->call, 0, k);
     effects_finish(&b->broker->fx);
@@ -195,8 +196,9 @@ static void dump(struct keyspace *ks, struct buf *out)
     while (stream_iter_next(&it, &e) == 1) buf_put(out, e.wire);
     put_id(out, s->last_id);
     put_id(out, s->max_deleted_id);
-    buf_printf(out, " %llu %llu %lld\n", (unsigned long long)s->length,
-               (unsigned long long)s->entries_added, (long long)s->retention.age_ms);
+    buf_printf(out, " %llu %llu %lld %llu %d\n", (unsigned long long)s->length,
+               (unsigned long long)s->entries_added, (long long)s->retention.age_ms,
+               (unsigned long long)s->retention.bytes, s->retention.acknowledged);
     if (s->idmp == NULL) return;
     buf_printf(out, "idmp %u %u %llu: ", s->idmp->duration_s, s->idmp->maxsize,
                (unsigned long long)s->idmp->added);
@@ -266,6 +268,31 @@ static void test_replay(void **state)
     }
 }
 
+/* XCFGSET with the limits that hold already, between two messages: a state that has both loses none
+ * of them when it meets it again. */
+static void test_limits_again(void **state)
+{
+    static const struct bytes fields[2] = {BYTES("f"), BYTES("v")};
+    struct bench b;
+    struct stream_id id = {5, 0};
+    bench_init(&b, 1);
+    struct key *k = change_stream_add(&b.call, NULL, name, id, fields, 2);
+    change_idmp_add(&b.call, k, BYTES("p"), BYTES("i1"), id);
+    change_idmp_limits(&b.call, k, IDMP_DURATION_DEFAULT, IDMP_MAXSIZE_DEFAULT);
+    change_idmp_add(&b.call, k, BYTES("p"), BYTES("i2"), id);
+    effects_finish(&b.broker->fx);
+    assert_int_equal(b.count, 4);
+    struct keyspace *ahead = keyspace_new();
+    replay_all(&b, ahead, 0, 4, false);
+    for (size_t from = 0; from < 4; from++) {
+        replay_all(&b, ahead, from, 4, true);
+        assert_same(b.broker->ks, ahead);
+    }
+    keyspace_free(ahead);
+    effects_reset(&b.broker->fx);
+    bench_fini(&b);
+}
+
 /* ---- Nonsense ---- */
 
 static void test_nonsense(void **state)
@@ -316,6 +343,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_limits_again),
         cmocka_unit_test(test_nonsense),
         cmocka_unit_test(test_refused),
     };
