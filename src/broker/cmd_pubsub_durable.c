@@ -127,7 +127,10 @@ static void reset(struct call *c)
     struct group *g = change_group_set(c, k, groups_find(s->groups, group), group, id, ordinal);
     if (group_consumer(g, name) == NULL) change_consumer_add(c, k, g, name);
     struct durable_sub *u = durable_find_sub(c->broker, key_name(k), name);
-    if (u != NULL) durable_reposition(c->broker, u, id, ordinal);
+    if (u != NULL) {
+        durable_follow(u->channel, s, s->last_id, s->next_ordinal);
+        durable_reposition(c->broker, u, id, ordinal);
+    }
     resp_simple(c->reply, "OK");
 }
 

@@ -297,16 +297,16 @@ static struct group *need_group(struct call *c, struct key *k, struct bytes name
     return g;
 }
 
-static struct durable_sub *add_sub(struct broker *b, struct session *s, struct durable_channel *ch,
-                                   const struct group *g)
+static struct durable_sub *add_sub(struct session *s, struct durable_channel *ch,
+                                   struct stream_id position, uint64_t ordinal)
 {
     struct durable_sub *u = mem_calloc(sizeof *u + s->name.len);
     u->session = s;
     u->name_len = s->name.len;
     memcpy(u->name, s->name.data, s->name.len);
-    u->cursor = u->written = g->last_id;
-    u->cursor_ordinal = g->ordinal;
-    points_restart(&u->points, g->last_id, g->ordinal);
+    u->cursor = u->written = position;
+    u->cursor_ordinal = ordinal;
+    points_restart(&u->points, position, ordinal);
     u->next_of_session = s->durable;
     s->durable = u;
     channel_add(ch, u);
@@ -335,8 +335,11 @@ static bool join(struct call *c, struct bytes channel)
         return false;
     }
     struct durable_channel *ch = need_channel(c->broker, k);
-    struct durable_sub *u = add_sub(c->broker, s, ch, g);
-    if (stream_id_cmp(g->last_id, stream_of(k)->last_id) < 0) {
+    const struct stream *of = stream_of(k);
+    bool is_behind = stream_id_cmp(g->last_id, of->last_id) < 0; /* beyond the end is at the end */
+    struct durable_sub *u = is_behind ? add_sub(s, ch, g->last_id, g->ordinal)
+                                      : add_sub(s, ch, of->last_id, of->next_ordinal);
+    if (is_behind) {
         durable_go_behind(c->broker, u, false);
         durable_queue(&c->broker->durable->ready, u);
     } else {

@@ -83,15 +83,18 @@ static void note_push(struct broker *b, struct durable_channel *ch, struct strea
     activate(b, ch);
 }
 
-/* ---- Another stream of the same name ---- */
+/* ---- Another stream of the same name, or another end of it ---- */
 
 void durable_follow(struct durable_channel *ch, const struct stream *s, struct stream_id live_id,
                     uint64_t live_ordinal)
 {
-    if (ch->serial == s->serial) return;
+    int way = stream_id_cmp(live_id, ch->last_id); /* in which XSETID has taken the end */
+    bool same = ch->serial == s->serial && way >= 0;
+    if (same && way == 0) return;
     ch->serial = s->serial;
     ch->last_id = live_id;
     ch->next_ordinal = live_ordinal;
+    if (same) return;
     ch->base_from = ch->pushed; /* ordinals of what was pushed before mean nothing now */
     ch->base = live_ordinal - ch->pushed;
     for (size_t i = 0; i < ch->count; i++) {
@@ -117,7 +120,6 @@ static int64_t push(struct broker *b, const struct key *k, struct stream_id id,
     if (ch != NULL) {
         struct stream_id before = id;
         stream_id_prev(&before);
-        if (stream_id_cmp(id, ch->last_id) <= 0) ch->serial = 0; /* XSETID took it back */
         durable_follow(ch, s, before, ordinal);
     }
     b->durable->stats.published++;
@@ -198,8 +200,6 @@ static void skip(struct broker *b, const struct key *k, struct stream_id id)
     if (ch == NULL) return;
     ch->skipped++;
     durable_follow(ch, s, id, s->next_ordinal);
-    ch->last_id = id;
-    ch->next_ordinal = s->next_ordinal;
     activate(b, ch);
 }
 

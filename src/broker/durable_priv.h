@@ -113,7 +113,8 @@ struct bytes durable_group_name(struct arena *arena, struct bytes name);
 struct bytes durable_group_subscriber(const struct group *g);
 
 /* durable_channel.c */
-/* Is it still the same stream? If not, who was behind begins with it, who was live goes on. */
+/* Is it still the same stream, and its end not taken back? If not, who was behind begins with it,
+ * who was live goes on at `live_id`, its end before what is being added. */
 void durable_follow(struct durable_channel *ch, const struct stream *s, struct stream_id live_id,
                     uint64_t live_ordinal);
 void durable_sample(struct broker *b, struct durable_channel *ch);

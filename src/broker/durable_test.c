@@ -67,6 +67,11 @@ static void expect(struct peer *p, const char *line, const char *text)
 #define MESSAGE(text, len) "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$" #len "\r\n" text "\r\n"
 #define SUBSCRIBED         "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n"
 
+static void turns(int n)
+{
+    for (int i = 0; i < n; i++) turn();
+}
+
 static void open_named(struct peer *p, const char *name)
 {
     char line[64];
@@ -129,6 +134,82 @@ static void test_streams_are_bounded(void **state)
     assert_int_equal(peer_run(&p, "CONFIG SET durable-retention age=2x").data[0], '-');
     assert_int_equal(peer_run(&p, "CONFIG SET on-slow news*=never").data[0], '-');
     peer_close(&p);
+}
+
+/* ---- Ids that jump ---- */
+
+/* XSETID takes the stream's end ahead: who joins then stands behind the last push. */
+static void test_end_set_ahead(void **state)
+{
+    struct peer p, s, t;
+    peer_open(&p, &bench);
+    open_named(&s, "me");
+    open_named(&t, "late");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    expect(&p, "XADD news 10-0 data one", "$4\r\n10-0\r\n");
+    expect(&p, "XSETID news 100-0", "+OK\r\n");
+    expect(&t, "SUBSCRIBE news", SUBSCRIBED);
+    turns(200);
+    expect(&p, "XADD news 101-0 data two", "$5\r\n101-0\r\n");
+    turns(200);
+    expect(&s, NULL, MESSAGE("one", 3) MESSAGE("two", 3));
+    expect(&t, NULL, MESSAGE("two", 3));
+    peer_close(&p);
+    peer_close(&s);
+    peer_close(&t);
+}
+
+/* ... or back, when what was last is gone: what comes then comes, an entry that is no message first
+ * or not. */
+static void test_end_set_back(void **state)
+{
+    for (int with_stranger = 0; with_stranger < 2; with_stranger++) {
+        struct peer p, s;
+        peer_open(&p, &bench);
+        open_named(&s, "me");
+        expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+        expect(&p, "XADD news 10-0 data one", "$4\r\n10-0\r\n");
+        expect(&s, NULL, MESSAGE("one", 3));
+        turns(200);
+        expect(&p, "XDEL news 10-0", ":1\r\n");
+        expect(&p, "XSETID news 5-0", "+OK\r\n");
+        if (with_stranger) expect(&p, "XADD news 6-0 other x", "$3\r\n6-0\r\n");
+        turns(200);
+        expect(&p, "XADD news 7-0 data two", "$3\r\n7-0\r\n");
+        expect(&s, NULL, MESSAGE("two", 3));
+        turns(600);
+        peer_close(&s);
+        expect(&p, "XADD news 8-0 data three", "$3\r\n8-0\r\n");
+        open_named(&s, "me");
+        expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+        turn();
+        expect(&s, NULL, MESSAGE("two", 3) MESSAGE("three", 5));
+        peer_close(&s);
+        expect(&p, "DEL news", ":1\r\n");
+        peer_close(&p);
+    }
+}
+
+/* A position that somebody has set beyond the end is the end. */
+static void test_position_beyond_the_end(void **state)
+{
+    struct peer p, s;
+    peer_open(&p, &bench);
+    expect(&p, "XADD news 1-0 data one", "$3\r\n1-0\r\n");
+    expect(&p, "XGROUP CREATE news durable:me 1000-0", "+OK\r\n");
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    expect(&p, "XADD news 2-0 data two", "$3\r\n2-0\r\n");
+    expect(&s, NULL, MESSAGE("two", 3));
+    turns(600);
+    peer_close(&s);
+    expect(&p, "XADD news 3-0 data three", "$3\r\n3-0\r\n");
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    turn();
+    expect(&s, NULL, MESSAGE("two", 3) MESSAGE("three", 5));
+    peer_close(&p);
+    peer_close(&s);
 }
 
 /* ---- Subscribers ---- */
@@ -408,6 +489,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_publish_appends),
         TEST(test_streams_are_bounded),
+        TEST(test_end_set_ahead),
+        TEST(test_end_set_back),
+        TEST(test_position_beyond_the_end),
         TEST(test_what_was_missed_comes),
         TEST(test_window),
         TEST(test_second_of_a_name_is_ordinary),

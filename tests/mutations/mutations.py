@@ -159,5 +159,5 @@ MUTATIONS = [
     Mutation("position-not-written-at-the-end", "src/broker/durable.c",
              "    durable_write_position(b, u, true);\n", "", "durable"),
     Mutation("another-stream-not-noticed", "src/broker/durable_channel.c",
-             "    if (ch->serial == s->serial) return;\n", "    if (ch->serial != 0) return;\n", "durable"),
+             "bool same = ch->serial == s->serial && way >= 0;", "bool same = ch->serial != 0 && way >= 0;", "durable"),
 ]
