@@ -146,7 +146,6 @@ static bool find_source(struct call *c, const struct reading *o, size_t i)
 
 /* ---- Finding what there is ---- */
 
-/* Keeps the `max` entries that come first among those collected and one more. */
 static int by_time(const void *a, const void *b)
 {
     const struct pending_entry *x = a, *y = b;
@@ -183,23 +182,25 @@ static size_t collect_idle(struct call *c, const struct source *s, int64_t since
 static int find_idle(struct call *c, const struct reading *o, struct source *s)
 {
     uint64_t all = s->group->pending.count;
-    size_t max = (size_t)(o->count < all ? o->count : all);
+    size_t max = (size_t)(o->count < all ? o->count : all), at_once = max;
     int64_t since_ms = group_idle_since(c, o->min_idle_ms);
-    struct pending_entry *found = NULL, last;
+    struct pending_entry *found, last;
+    const struct pending_entry *after = NULL;
     int result = 0;
-    if (max == 0) return 0;
     s->old = arena_alloc(c->arena, max * sizeof *s->old);
     s->old_there = memset(arena_alloc(c->arena, max), true, max);
-    while (s->old_count < max) {
-        size_t n = collect_idle(c, s, since_ms, found != NULL ? &last : NULL, max, &found);
+    /* Each round goes over all that is pending; nearly all of it may be gone from the stream. */
+    for (bool more = true; more && s->old_count < max; at_once *= 2) {
+        size_t n = collect_idle(c, s, since_ms, after, at_once, &found);
         for (size_t i = 0; i < n && s->old_count < max; i++) {
             struct stream_entry e;
             int there = stream_find(stream_of(s->key), found[i].id, &e);
             if (there < 0) result = there;
             if (there != 0) s->old[s->old_count++] = found[i];
         }
-        if (n < max) break;
-        last = found[n - 1];
+        more = n == at_once;
+        if (more) last = found[n - 1];
+        after = &last;
     }
     return result;
 }

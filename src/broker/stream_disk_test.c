@@ -116,10 +116,38 @@ static void test_closed_while_served(void **state)
     assert_int_equal(count(run(&t->b, "XRANGE s 10 29"), "$1\r\nf\r\n"), 20);
 }
 
+/* Nearly all that is pending has been deleted from the stream: that is passed over in a few rounds.
+ */
+static void test_claim_past_the_deleted(void **state)
+{
+    struct pair *t = *state;
+    time_t begin = time(NULL);
+    run(&t->a, "XGROUP CREATE s g 0 MKSTREAM");
+    for (unsigned i = 1; i <= 60000; i++) {
+        char line[40];
+        snprintf(line, sizeof line, "XADD s %u-0 f v", i);
+        peer_run(&t->a, line);
+        if (i % 1000 == 0) bench_turn(&t->bench);
+    }
+    run(&t->a, "XREADGROUP GROUP g a STREAMS s >");
+    expect(&t->a, "XTRIM s MAXLEN 2", ":59998\r\n");
+    bench_now_us += 5000000;
+    bench_turn(&t->bench);
+    for (unsigned i = 59999; i <= 60000; i++) {
+        char id[20];
+        snprintf(id, sizeof id, "%u-0", i);
+        struct bytes got = run(&t->a, "XREADGROUP GROUP g b COUNT 1 CLAIM 5000 STREAMS s >");
+        assert_int_equal(count(got, id), 1);
+    }
+    expect(&t->a, "XREADGROUP GROUP g b COUNT 1 CLAIM 5000 STREAMS s >", "*-1\r\n");
+    assert_true(time(NULL) - begin < 30);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_closed_while_served, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_claim_past_the_deleted, setup, teardown),
     };
     hash_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);
