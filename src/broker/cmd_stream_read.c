@@ -142,17 +142,19 @@ static bool is_sign(struct bytes arg, char sign)
     return arg.len == 1 && arg.data[0] == sign;
 }
 
-/* "+" is the last entry there is, or what comes when there is none. */
-static bool want_last(struct call *c, struct wanted *w)
+/* "+" is the last entry there is, or what comes when there is none. 0, or negative: it is to be
+ * looked for again. */
+static int want_last(struct wanted *w)
 {
     int there = w->stream == NULL ? 0 : stream_last(w->stream, &w->from);
-    if (!stream_is_there(c, there)) return false;
-    w->last = there > 0;
+    w->last = there != 0;
     w->after = w->stream == NULL ? STREAM_ID_MIN : w->stream->last_id;
-    return true;
+    return there < 0 ? there : 0;
 }
 
-static bool parse_wanted(struct call *c, const struct read *r, size_t i, struct wanted *w)
+/* *missing becomes negative when the last entry of a stream has to be read from disk. */
+static bool parse_wanted(struct call *c, const struct read *r, size_t i, struct wanted *w,
+                         int64_t *missing)
 {
     struct bytes arg = c->argv[r->first_key + r->streams + i];
     struct key *k;
@@ -163,7 +165,11 @@ static bool parse_wanted(struct call *c, const struct read *r, size_t i, struct 
         if (k != NULL) w->after = w->stream->last_id;
         return true;
     }
-    if (is_sign(arg, '+')) return want_last(c, w);
+    if (is_sign(arg, '+')) {
+        int result = want_last(w);
+        if (result < 0) *missing = result;
+        return true;
+    }
     if (!is_sign(arg, '>')) return stream_arg_id(c, arg, 0, &w->after);
     resp_error(c->reply, "ERR The > ID can be specified only when calling XREADGROUP using the "
                          "GROUP <group> <consumer> option.");
@@ -239,11 +245,12 @@ static void wait_for_entries(struct call *c, const struct read *r)
 static void xread(struct call *c)
 {
     struct read r;
+    int64_t found = 0;
     if (!parse_read_options(c, &r)) return;
     r.wanted = arena_alloc(c->arena, r.streams * sizeof *r.wanted);
     for (size_t i = 0; i < r.streams; i++)
-        if (!parse_wanted(c, &r, i, &r.wanted[i])) return;
-    int64_t found = find_entries(&r);
+        if (!parse_wanted(c, &r, i, &r.wanted[i], &found)) return;
+    if (found == 0) found = find_entries(&r);
     if (found < 0) c->argv = with_fixed_ids(c, &r); /* it may run again */
     if (!stream_is_there(c, found)) return;
     if (found > 0) reply_found(c, &r, (size_t)found);

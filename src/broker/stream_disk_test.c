@@ -143,11 +143,30 @@ static void test_claim_past_the_deleted(void **state)
     assert_true(time(NULL) - begin < 30);
 }
 
+/* While the last entry of one stream is read from disk, "$" of another stays what it was. */
+static void test_end_is_that_of_the_call(void **state)
+{
+    struct pair *t = *state;
+    fill(t, "s", 300, 1000);
+    for (unsigned i = 261; i <= 300; i++) run(&t->a, "XDEL s %u-0", i);
+    run(&t->a, "XADD new 1-0 f v");
+    fill(t, "other", 300, 1000);
+    peer_run(&t->a, "XREAD STREAMS new s $ +");
+    assert_true(peer_is_blocked(&t->a));
+    peer_run(&t->b, "XADD new 2-0 f v");
+    while (peer_is_blocked(&t->a)) bench_turn(&t->bench);
+    struct bytes got = peer_take(&t->a);
+    assert_int_equal(count(got, "2-0"), 1);
+    assert_int_equal(count(got, "260-0"), 1);
+    assert_int_equal(count(got, "$1\r\nf\r\n"), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_closed_while_served, setup, teardown),
         cmocka_unit_test_setup_teardown(test_claim_past_the_deleted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_end_is_that_of_the_call, setup, teardown),
     };
     hash_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);
