@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "broker/group_args.h"
 #include "broker/stream_args.h"
+#include "keys/stream_store.h"
 
 enum { CHUNK = 4096 }; /* entries that are recorded together */
 
@@ -17,6 +18,7 @@ struct source {
     struct key *key;
     struct group *group;
     struct consumer *consumer;
+    size_t before;             /* how often the same stream is named before */
     bool is_new;               /* the id is ">" */
     struct stream_id from;     /* else: behind this one */
     uint64_t news;             /* entries that nobody got yet, to be replied */
@@ -37,6 +39,7 @@ struct reading {
     size_t streams; /* where the keys begin in argv */
     size_t n;       /* of them */
     struct source *sources;
+    bool names_twice; /* one of the streams */
 };
 
 /* ---- Arguments ---- */
@@ -144,6 +147,26 @@ static bool find_source(struct call *c, const struct reading *o, size_t i)
     return parse_id(c, c->argv[o->streams + o->n + i], s);
 }
 
+static int by_key(const void *a, const void *b)
+{
+    const struct source *x = *(struct source *const *)a, *y = *(struct source *const *)b;
+    uintptr_t left = (uintptr_t)x->key, right = (uintptr_t)y->key;
+    if (left == right) return x < y ? -1 : 1;
+    return left < right ? -1 : 1;
+}
+
+static void count_mentions(struct call *c, struct reading *o)
+{
+    struct source **order = arena_alloc(c->arena, o->n * sizeof(struct source *));
+    for (size_t i = 0; i < o->n; i++) order[i] = &o->sources[i];
+    qsort(order, o->n, sizeof(struct source *), by_key);
+    for (size_t i = 1; i < o->n; i++) {
+        if (order[i]->key != order[i - 1]->key) continue;
+        order[i]->before = order[i - 1]->before + 1;
+        o->names_twice = true;
+    }
+}
+
 /* ---- Finding what there is ---- */
 
 static int by_time(const void *a, const void *b)
@@ -229,12 +252,18 @@ static int find_own(struct call *c, const struct reading *o, struct source *s)
 /* New ones, after what is claimed. 0, or negative. */
 static int find_new(const struct reading *o, struct source *s)
 {
+    struct stream *from_stream = stream_of(s->key);
     struct stream_id from = s->group->last_id;
+    uint64_t with_those_before;
     if (!stream_id_next(&from)) return 0;
-    int64_t n = stream_prepare_reply(stream_of(s->key), from, STREAM_ID_MAX, false,
-                                     o->count - s->old_count);
+    int64_t n =
+        stream_prepare_reply(from_stream, from, STREAM_ID_MAX, false, o->count - s->old_count);
     if (n > 0) s->news = (uint64_t)n;
-    return n < 0 ? (int)n : 0;
+    if (n <= 0 || s->before == 0) return n < 0 ? (int)n : 0;
+    /* Its own come behind what is taken by those before it. */
+    if (__builtin_mul_overflow(o->count, s->before + 1, &with_those_before))
+        with_those_before = UINT64_MAX;
+    return stream_prepare(from_stream, from, STREAM_ID_MAX, false, with_those_before);
 }
 
 static int find_entries(struct call *c, const struct reading *o, struct source *s)
@@ -426,40 +455,37 @@ static void wait(struct call *c, const struct reading *o)
     if (o->claim) call_block_until(c, next_idle_ms(c, o));
 }
 
-/* A stream that is named again has what its first mention left. */
-static bool is_named_before(const struct reading *o, size_t i)
-{
-    for (size_t j = 0; j < i; j++)
-        if (o->sources[j].key == o->sources[i].key) return true;
-    return false;
-}
-
-static bool names_twice(const struct reading *o)
-{
-    for (size_t i = 1; i < o->n; i++)
-        if (is_named_before(o, i)) return true;
-    return false;
-}
-
 /* Replies the sources that have something; their number. Where none is named twice all is taken
  * afterwards, and only if everything could be read: negative otherwise. Else each is taken at once,
  * so that the next one finds what is left, and one that cannot be read is left out. */
-static int reply_all(struct call *c, const struct reading *o, bool at_once)
+static int reply_all(struct call *c, const struct reading *o)
 {
     int full = 0;
     for (size_t i = 0; i < o->n && !call_reply_is_full(c); i++) {
         struct source *s = &o->sources[i];
         size_t begin = c->reply->out->len;
-        int result = at_once && is_named_before(o, i) ? find_entries(c, o, s) : 0;
+        int result = s->before > 0 ? find_entries(c, o, s) : 0;
         if (result == 0 && !has_something(s)) continue;
         if (result == 0) result = reply_source(c, o, s);
         if (result < 0) c->reply->out->len = begin;
-        if (result < 0 && !at_once) return result;
+        if (result < 0 && !o->names_twice) return result;
         if (result < 0) continue;
         s->is_replied = true;
-        if (at_once) take(c, o, s);
+        if (o->names_twice) take(c, o, s);
         full++;
     }
+    return full;
+}
+
+/* Once something has been taken the command cannot be run again: what is still missing then, which
+ * is little (find_entries()), is waited for. */
+static int reply_all_waiting(struct call *c, const struct reading *o)
+{
+    struct stream_store *store = stream_of(o->sources[0].key)->store;
+    bool waits = store->wait;
+    store->wait = true;
+    int full = reply_all(c, o);
+    store->wait = waits;
     return full;
 }
 
@@ -474,15 +500,14 @@ static void need_consumers(struct call *c, const struct reading *o)
 static void reply(struct call *c, const struct reading *o)
 {
     size_t place = resp_defer(c->reply);
-    bool at_once = names_twice(o);
-    if (at_once) need_consumers(c, o);
-    int full = reply_all(c, o, at_once);
+    if (o->names_twice) need_consumers(c, o);
+    int full = o->names_twice ? reply_all_waiting(c, o) : reply_all(c, o);
     if (full < 0) {
         c->reply->out->len = place;
         stream_is_there(c, full);
         return;
     }
-    if (!at_once) {
+    if (!o->names_twice) {
         need_consumers(c, o);
         for (size_t i = 0; i < o->n; i++)
             if (o->sources[i].is_replied) take(c, o, &o->sources[i]);
@@ -500,6 +525,7 @@ static void xreadgroup(struct call *c)
     o.sources = arena_alloc(c->arena, o.n * sizeof *o.sources);
     for (size_t i = 0; i < o.n; i++)
         if (!find_source(c, &o, i)) return;
+    count_mentions(c, &o);
     for (size_t i = 0; i < o.n; i++) { /* all of them, so that all is asked for at once */
         int found = find_entries(c, &o, &o.sources[i]);
         if (found < 0) result = found;

@@ -143,6 +143,27 @@ static void test_claim_past_the_deleted(void **state)
     assert_true(time(NULL) - begin < 30);
 }
 
+/* What is behind the first mention is on disk, too. */
+static void test_named_twice(void **state)
+{
+    struct pair *t = *state;
+    fill(t, "s", 1000, 1000);
+    t->bench.broker->settings.stream_memory = 10 << 20; /* enough for all that is brought in */
+    bench_turn(&t->bench);
+    run(&t->a, "XGROUP CREATE s g 0");
+    struct bytes got = run(&t->a, "XREADGROUP GROUP g c COUNT 300 STREAMS s s s > > >");
+    assert_int_equal(count(got, "\r\n$1\r\nf\r\n"), 900);
+    assert_int_equal(count(got, "$1\r\ns\r\n"), 3);
+    got = run(&t->a, "XREADGROUP GROUP g c COUNT 300 STREAMS s s > >");
+    assert_int_equal(count(got, "\r\n$1\r\nf\r\n"), 100);
+    assert_int_equal(count(got, "$1\r\ns\r\n"), 1);
+    got = run(&t->a, "XREADGROUP GROUP g c COUNT 5000 STREAMS s s > 0");
+    assert_int_equal(count(got, "\r\n$1\r\nf\r\n"), 1000);
+    run(&t->a, "XGROUP CREATE s h 0");
+    got = run(&t->a, "XREADGROUP GROUP h c STREAMS s s > >");
+    assert_int_equal(count(got, "\r\n$1\r\nf\r\n"), 1000);
+}
+
 /* While the last entry of one stream is read from disk, "$" of another stays what it was. */
 static void test_end_is_that_of_the_call(void **state)
 {
@@ -167,6 +188,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_closed_while_served, setup, teardown),
         cmocka_unit_test_setup_teardown(test_claim_past_the_deleted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_is_that_of_the_call, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_named_twice, setup, teardown),
     };
     hash_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);
