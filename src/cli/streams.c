@@ -62,7 +62,7 @@ static void learn(struct facts *f, const struct leat_reply *info, const struct l
     f->disk = inspect_int(info, "bytes-on-disk");
     f->keep_age_ms = inspect_int(info, "retention-age-ms");
     f->keep_bytes = inspect_int(info, "retention-bytes");
-    f->keep_unacknowledged = inspect_int(info, "retention-acknowledged") > 0;
+    f->keep_unacknowledged = inspect_int(info, "retention-until-acked") > 0;
     if (f->memory < 0 && leat_reply_type(usage) == LEAT_INTEGER)
         f->memory = leat_reply_integer(usage);
 }
@@ -139,7 +139,7 @@ static void put_json(struct streams *s, struct bytes name, const struct facts *f
     if (f->keep_age_ms >= 0) {
         entry_put_json_int(&j, "retention_age_ms", f->keep_age_ms);
         entry_put_json_int(&j, "retention_bytes", f->keep_bytes);
-        json_out_key(&j, "retention_acknowledged");
+        json_out_key(&j, "retention_until_acked");
         json_out_bool(&j, f->keep_unacknowledged);
     }
     json_out_object_end(&j);

@@ -335,6 +335,21 @@ def test_streams(cli):
     assert "nope*" in cli.run("streams", "nope*", status=1).stderr
 
 
+def test_what_is_kept(cli):
+    add(cli, "s", "1-0")
+    if cli.kind == "redis":
+        assert "RETENTION" not in cli.lines("streams")[0] and "retention_until_acked" not in cli.json("streams")[0]
+        return
+    add(cli, "t", "1-0")
+    cli.call("XRETAIN", "s", "AGE", "36500d", "BYTES", "1gb", "UNTIL-ACKED")
+    assert [r["RETENTION"] for r in rows(cli.lines("streams"))] == ["36500d00h,1.0GB,acked", "-"]
+    cli.call("XRETAIN", "t", "UNTIL-ACKED")
+    assert [r["RETENTION"] for r in rows(cli.lines("streams"))] == ["36500d00h,1.0GB,acked", "acked"]
+    told = cli.json("streams")
+    assert [(t["retention_age_ms"], t["retention_bytes"], t["retention_until_acked"]) for t in told] == [
+        (36500 * 86400000, 1 << 30, True), (0, 0, True)]
+
+
 def test_streams_of_an_empty_server(cli):
     done = cli.run("streams")
     assert done.stdout == "" and "leat add" in done.stderr
