@@ -1,8 +1,11 @@
 /* The registry is a list sorted by name, so that metrics which differ in labels only stand together
- * as the text format wants them. The lock guards the links; values are read as they are. */
+ * as the text format wants them. The lock guards the links and what gauges are about; values are
+ * read as they are. */
 #include "base/metrics.h"
 
 #include <pthread.h>
+
+#include "base/mem.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct metric *first;
@@ -17,6 +20,39 @@ void metrics_register(struct metric *m)
         *at = m;
     }
     pthread_mutex_unlock(&lock);
+}
+
+void metrics_put_label(struct buf *labels, const char *key, struct bytes value)
+{
+    buf_printf(labels, "%s%s=\"", labels->len > 0 ? "," : "", key);
+    for (size_t i = 0; i < value.len && i < METRIC_LABEL_MAX; i++) {
+        unsigned char c = (unsigned char)value.data[i];
+        if (c == '"' || c == '\\') buf_printf(labels, "\\%c", c);
+        else if (c < ' ' || c > '~') buf_printf(labels, "\\\\x%02x", c);
+        else buf_putc(labels, (char)c);
+    }
+    if (value.len > METRIC_LABEL_MAX) buf_put(labels, BYTES("..."));
+    buf_putc(labels, '"');
+}
+
+void metric_set_about(struct metric *m, struct bytes labels, int64_t n)
+{
+    bool same = bytes_eq(labels, m->about != NULL ? bytes_of(m->about) : BYTES(""));
+    if (same) {
+        metric_set(m, n);
+        return;
+    }
+    char *text = labels.len == 0 ? NULL : mem_alloc(labels.len + 1);
+    if (text != NULL) {
+        memcpy(text, labels.data, labels.len);
+        text[labels.len] = '\0';
+    }
+    pthread_mutex_lock(&lock);
+    char *old = m->about;
+    m->about = text;
+    metric_set(m, n);
+    pthread_mutex_unlock(&lock);
+    mem_free(old);
 }
 
 /* Bucket i counts what is at most 2^i microseconds and more than 2^(i-1). */
@@ -74,7 +110,8 @@ static void put_header(struct buf *out, const struct metric *m)
 
 static void put_labels(struct buf *out, const struct metric *m)
 {
-    if (m->labels != NULL && *m->labels != '\0') buf_printf(out, "{%s}", m->labels);
+    const char *labels = m->about != NULL ? m->about : m->labels;
+    if (labels != NULL && *labels != '\0') buf_printf(out, "{%s}", labels);
 }
 
 static void put_seconds(struct buf *out, int64_t us)

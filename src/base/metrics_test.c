@@ -64,6 +64,39 @@ static void exposition(void **state)
     buf_fini(&b);
 }
 
+static struct metric held = {.name = "leat_test_held_bytes", .help = "Held", .kind = METRIC_GAUGE};
+
+/* One series, whatever it was about before. */
+static void about_something(void **state)
+{
+    struct buf b = {0}, labels = {0};
+    metrics_register(&held);
+    metrics_put_label(&labels, "stream", BYTES("orders"));
+    metrics_put_label(&labels, "group", BYTES("a\"b\\c\nd\xff"));
+    metric_set_about(&held, buf_bytes(&labels), 7);
+    metrics_expose(&b);
+    has(&b, "leat_test_held_bytes{stream=\"orders\",group=\"a\\\"b\\\\c\\\\x0ad\\\\xff\"} 7\n");
+    metric_set_about(&held, buf_bytes(&labels), 8);
+    b.len = labels.len = 0;
+    char many[METRIC_LABEL_MAX + 1];
+    memset(many, 'x', sizeof many);
+    metrics_put_label(&labels, "stream", (struct bytes){many, sizeof many});
+    assert_int_equal(labels.len, strlen("stream=\"...\"") + METRIC_LABEL_MAX);
+    metrics_expose(&b);
+    has(&b, "} 8\n");
+    metric_set_about(&held, BYTES("group=\"other\""), 9);
+    b.len = 0;
+    metrics_expose(&b);
+    has(&b, "# TYPE leat_test_held_bytes gauge\nleat_test_held_bytes{group=\"other\"} 9\n");
+    assert_null(memmem(b.data, b.len, "orders", 6));
+    metric_set_about(&held, BYTES(""), 0);
+    b.len = 0;
+    metrics_expose(&b);
+    has(&b, "\nleat_test_held_bytes 0\n");
+    buf_fini(&labels);
+    buf_fini(&b);
+}
+
 static void histogram(void **state)
 {
     struct buf b = {0};
@@ -133,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exposition),
+        cmocka_unit_test(about_something),
         cmocka_unit_test(histogram),
         cmocka_unit_test(threads),
     };

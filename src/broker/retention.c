@@ -7,6 +7,8 @@
  * XRETAIN or the setting says so. */
 #include "broker/retention.h"
 
+#include <stdio.h>
+
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "broker/change_stream.h"
@@ -42,12 +44,13 @@ static struct metric bytes_dropped[CAUSES] = {[BY_AGE] = DROPPED("bytes", "age",
 
 static struct metric held_bytes = {
     .name = "leat_stream_retention_held_bytes",
-    .help = "Bytes of the stream in which a group holds most back (INFO streams names it).",
+    .help = "Bytes of the stream in which a group holds most back: that one, and no other.",
     .kind = METRIC_GAUGE};
 
 /* A stream that is kept until its slowest group has acknowledged it. */
 struct held {
     uint64_t bytes;
+    int db;
     struct buf stream, group;
 };
 
@@ -80,6 +83,7 @@ struct retention *retention_new(void)
         metrics_register(&bytes_dropped[i]);
     }
     metrics_register(&held_bytes);
+    metric_set_about(&held_bytes, BYTES(""), 0);
     return r;
 }
 
@@ -91,6 +95,7 @@ void retention_free(struct retention *r)
     mem_free(r->streams);
     held_fini(&r->most);
     held_fini(&r->shown);
+    metric_set_about(&held_bytes, BYTES(""), 0);
     mem_free(r);
 }
 
@@ -182,12 +187,13 @@ static void set_text(struct buf *to, struct bytes text)
     buf_put(to, text);
 }
 
-static void note_held(struct held *most, const struct key *k)
+static void note_held(struct held *most, int db, const struct key *k)
 {
     const struct stream *s = stream_of(k);
     const struct group *slowest = s->wire_bytes > most->bytes ? groups_slowest(s) : NULL;
     if (slowest == NULL) return;
     most->bytes = s->wire_bytes;
+    most->db = db;
     set_text(&most->stream, key_name(k));
     set_text(&most->group, group_name(slowest));
 }
@@ -197,7 +203,16 @@ static void show_held(struct retention *r)
     held_fini(&r->shown);
     r->shown = r->most;
     r->most = (struct held){0};
-    metric_set(&held_bytes, (int64_t)r->shown.bytes);
+    struct buf labels = {0};
+    if (r->shown.bytes > 0) {
+        char db[16];
+        snprintf(db, sizeof db, "%d", r->shown.db);
+        metrics_put_label(&labels, "db", bytes_of(db));
+        metrics_put_label(&labels, "stream", buf_bytes(&r->shown.stream));
+        metrics_put_label(&labels, "group", buf_bytes(&r->shown.group));
+    }
+    metric_set_about(&held_bytes, buf_bytes(&labels), (int64_t)r->shown.bytes);
+    buf_fini(&labels);
 }
 
 static void put_name(struct buf *out, const char *field, const struct buf *name)
@@ -236,7 +251,7 @@ static bool apply(struct broker *b, int db, struct key *k)
     b->retention->found = true;
     for (int i = 0; i < CAUSES && !more && s->length > 0; i++)
         if (trim_by(b, s, &keep, order[i], &t)) more = trim(b, db, k, &t, order[i]);
-    if (keep.acknowledged) note_held(&b->retention->most, k);
+    if (keep.acknowledged) note_held(&b->retention->most, db, k);
     return more;
 }
 

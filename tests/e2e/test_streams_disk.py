@@ -9,6 +9,7 @@ import random
 import re
 import subprocess
 import time
+import urllib.request
 
 import pytest
 
@@ -197,13 +198,53 @@ def test_figures(make_leat):
     after = info(conn)
     assert int(after["chunk_files"]) <= 2 and len(chunk_files(server)) <= 2
     time.sleep(0.3)
-    import urllib.request
     with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % server.http_port, timeout=10) as r:
         metrics = dict(re.findall(r"^(leat_(?:stream|chunk)\w+) (\S+)$", r.read().decode(), re.M))
     for metric, field in (("leat_chunk_files", "chunk_files"), ("leat_chunk_bytes", "chunk_bytes"),
                           ("leat_chunks_written_total", "chunks_written"), ("leat_stream_open_bytes", "stream_open_bytes"),
                           ("leat_stream_memory_max_bytes", "stream_memory_max")):
         assert float(metrics[metric]) == float(after[field]), (metric, metrics[metric], after[field])
+
+
+def metrics_of(server):
+    with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % server.http_port, timeout=10) as r:
+        return dict(re.findall(r"^(leat_\S+(?:\{.*\})?) (\S+)$", r.read().decode(), re.M))
+
+
+def wait_for_metric(server, name, value):
+    until = time.monotonic() + 20
+    while metrics_of(server).get(name) != value:
+        assert time.monotonic() < until, (name, {k: v for k, v in metrics_of(server).items() if "retention" in k})
+        time.sleep(0.05)
+
+
+def test_who_holds_back_is_named(make_leat):
+    """One series: the group that holds back most; what went is counted by its cause."""
+    server = make_leat().start("--sync", "no", http=True)
+    conn = Connection(server.port)
+    held = "leat_stream_retention_held_bytes"
+    wait_for_metric(server, held, "0")
+    conn.call("SELECT", 2)
+    for n in range(1, 4):
+        for key in ("little", 'or"ders'):
+            conn.call("XADD", key, "%d-0" % n, "data", "x" * (1 if key == "little" else 100))
+    for key in ("little", 'or"ders'):
+        conn.call("XGROUP", "CREATE", key, "slow", "0")
+        conn.call("XGROUP", "CREATE", key, "quick", "0")
+        conn.call("XREADGROUP", "GROUP", "quick", "c", "NOACK", "STREAMS", key, ">")
+        conn.call("XRETAIN", key, "UNTIL-ACKED")
+    named = held + '{db="2",stream="or\\"ders",group="slow"}'
+    wait_for_metric(server, named, str(3 * len(b"*2\r\n$3\r\n1-0\r\n*2\r\n$4\r\ndata\r\n$100\r\n" + b"x" * 100 + b"\r\n")))
+    assert len([m for m in metrics_of(server) if m.startswith(held)]) == 1
+    conn.call("XREADGROUP", "GROUP", "slow", "c", "NOACK", "STREAMS", 'or"ders', ">")
+    wait_for_metric(server, 'leat_stream_retention_entries_total{cause="acknowledged"}', "3")
+    until = time.monotonic() + 10
+    while not any(m.startswith(held + '{db="2",stream="little"') for m in metrics_of(server)):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    conn.call("DEL", "little")
+    wait_for_metric(server, held, "0")
+    assert len([m for m in metrics_of(server) if m.startswith(held)]) == 1
 
 
 # ---- The disk is full, or slow ----
