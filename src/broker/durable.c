@@ -331,6 +331,7 @@ static bool join(struct call *c, struct bytes channel)
     if (k == NULL) k = durable_make_stream(c, channel);
     struct group *g = need_group(c, k, name);
     if (g == NULL) {
+        c->broker->durable->stats.over_limit++;
         warn(s, channel, "durable-subscribers-max are remembered already");
         return false;
     }

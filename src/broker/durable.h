@@ -74,7 +74,7 @@ size_t durable_check_output(struct broker *b, struct session *s, bool full);
 struct durable_stats {
     uint64_t live, behind, absent; /* subscriptions now; absent: as last counted */
     uint64_t spilled, dropped, disconnected, redelivered, missed, skipped, expired, positions,
-        published, refused_events;
+        published, refused_events, over_limit;
 };
 void durable_stats(const struct broker *b, struct durable_stats *ret);
 /* What PUBSUB SUBSCRIBERS tells of one on this channel, beside what the hub knows. */

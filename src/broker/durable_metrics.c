@@ -1,4 +1,4 @@
-/* Figures about durable channels, for /metrics and INFO. */
+/* Figures about durable channels, for /metrics. */
 #include "base/metrics.h"
 #include "broker/durable_priv.h"
 
@@ -16,6 +16,7 @@ enum figure {
     EXPIRED,
     POSITIONS,
     REFUSED_EVENTS,
+    OVER_LIMIT,
     FIGURES,
 };
 
@@ -43,6 +44,7 @@ static struct metric figures[FIGURES] = {
     [EXPIRED] = COUNTER("leat_durable_expired_total", "Subscribers forgotten as they did not come back."),
     [POSITIONS] = COUNTER("leat_durable_positions_total", "Positions written to the journal."),
     [REFUSED_EVENTS] = COUNTER("leat_durable_refused_events_total", "Keyspace events that the journal had no room for."),
+    [OVER_LIMIT] = COUNTER("leat_durable_over_limit_total", "Subscribers that were ordinary ones, as durable-subscribers-max were remembered."),
 };
 /* clang-format on */
 
@@ -73,6 +75,7 @@ void durable_metrics_update(const struct broker *b)
         [EXPIRED] = s->expired,
         [POSITIONS] = s->positions,
         [REFUSED_EVENTS] = s->refused_events,
+        [OVER_LIMIT] = s->over_limit,
     };
     for (int i = 0; i < FIGURES; i++) metric_set(&figures[i], (int64_t)now[i]);
 }

@@ -402,8 +402,38 @@ static void test_limit(void **state)
     expect(&t, "SUBSCRIBE news", SUBSCRIBED);
     durable_stats(bench.broker, &stats);
     assert_int_equal(stats.live, 1);
+    assert_int_equal(stats.over_limit, 1);
     peer_close(&s);
     peer_close(&t);
+}
+
+static void test_which_names(void **state)
+{
+    struct peer p, s, t;
+    struct durable_stats stats;
+    configure("CONFIG SET durable-names \"app-* billing\"");
+    peer_open(&p, &bench);
+    open_named(&s, "worker");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    durable_stats(bench.broker, &stats);
+    assert_int_equal(stats.live, 0);
+    expect(&p, "EXISTS news", ":0\r\n");
+    open_named(&t, "app-1");
+    expect(&t, "SUBSCRIBE news", SUBSCRIBED);
+    durable_stats(bench.broker, &stats);
+    assert_int_equal(stats.live, 1);
+    expect(&p, "PUBLISH news one", ":2\r\n");
+    expect(&s, NULL, MESSAGE("one", 3));
+    expect(&t, NULL, MESSAGE("one", 3));
+    peer_close(&s);
+    peer_close(&t);
+    expect(&p, "PUBLISH news two", ":0\r\n");
+    open_named(&s, "worker");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    turn();
+    expect(&s, NULL, "");
+    peer_close(&s);
+    peer_close(&p);
 }
 
 /* ---- Slow ones ---- */
@@ -499,6 +529,7 @@ int main(void)
         TEST(test_stream_made_anew),
         TEST(test_expiry),
         TEST(test_limit),
+        TEST(test_which_names),
         TEST(test_drop_oldest),
         TEST(test_disconnect),
         TEST(test_events_are_kept),

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import threading
 import time
+import urllib.request
 
 import pytest
 import redis
@@ -386,3 +387,31 @@ def test_commands(durable):
     wait_until(lambda: (got.append(sub.get_message(timeout=0.1)) or len([m for m in got if m]) == 2), 10)
     assert [m["data"] for m in got if m] == ["3", "4"]
     assert {g["name"] for g in client.xinfo_groups("news")} == {"durable:late"}
+
+
+def test_metrics(make_leat):
+    """What becomes of subscribers is counted under the names that the documentation gives."""
+    leat = make_leat().start("--sync", "no", "--durable", "news*", "--durable-names", "app-*", http=True)
+    client = redis.Redis(port=leat.port)
+    client.config_set("durable-subscribers-max", 1)
+
+    def metric(name):
+        with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % leat.http_port, timeout=10) as r:
+            return int(re.search(r"^leat_durable_%s (\d+)$" % name, r.read().decode(), re.M).group(1))
+
+    def subscribe(name):
+        c = Connection(leat.port)
+        c.call(b"CLIENT", b"SETNAME", name)
+        assert texts(c.call(b"SUBSCRIBE", b"news"))[0] == b"subscribe"
+        return c
+
+    one, other, nobody = subscribe(b"app-1"), subscribe(b"app-2"), subscribe(b"else")
+    assert client.publish("news", "x") == 3
+    client.xadd("news", {"no": "message"})
+    wait_until(lambda: metric("live") == 1 and metric("published_total") == 1 and metric("skipped_total") == 1)
+    assert metric("over_limit_total") == 1 and metric("absent") == 0
+    time.sleep(0.3)  # a checkpoint is taken
+    one.close()
+    wait_until(lambda: metric("live") == 0 and metric("absent") == 1 and metric("redelivered_total") > 0)
+    other.close()
+    nobody.close()
