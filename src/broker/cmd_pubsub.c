@@ -2,6 +2,7 @@
  * are three kinds of topic and otherwise handled alike. Without a cluster there is one shard. */
 #include "broker/durable.h"
 #include "broker/internal.h"
+#include "keys/stream_id.h"
 
 /* Shard channels are counted by themselves. */
 static int64_t count_for(const struct session *s, enum topic_kind kind)
@@ -130,8 +131,7 @@ static void publish(struct call *c)
     int64_t receivers;
     if (!durable_appends(c->broker, c->cmd, c->argc, c->argv))
         resp_int(c->reply, hub_publish(c->broker->hub, c->argv[1], c->argv[2], waits_for(c)));
-    else if (durable_publish(c, c->argv[1], c->argv[2], &receivers))
-        resp_int(c->reply, receivers);
+    else if (durable_publish(c, c->argv[1], c->argv[2], &receivers)) resp_int(c->reply, receivers);
 }
 
 static void spublish(struct call *c)
@@ -227,15 +227,36 @@ static void put_text(struct resp_writer *w, const char *name, struct bytes text)
     resp_bulk(w, text);
 }
 
+/* For how long the older of the two has waited; 0: none does. */
+static int64_t waited_ms(int64_t now_ms, int64_t output_since_ms, uint64_t entry_ms)
+{
+    bool is_entry = entry_ms > 0 && entry_ms < (uint64_t)now_ms;
+    int64_t since_ms = output_since_ms > 0 ? output_since_ms : now_ms;
+    if (is_entry && (int64_t)entry_ms < since_ms) since_ms = (int64_t)entry_ms;
+    return since_ms < now_ms ? now_ms - since_ms : 0;
+}
+
+static void put_progress(struct resp_writer *w, const struct subscriber_state *state,
+                         const struct durable_look *look, int64_t now_ms)
+{
+    char upto[STREAM_ID_TEXT_MAX];
+    put_number(w, "delivered", (int64_t)(state->delivered + look->fed));
+    resp_bulk_str(w, "delivered-id");
+    if (look->is_durable) resp_bulk(w, (struct bytes){upto, stream_id_format(upto, look->upto)});
+    else resp_null(w);
+    put_number(w, "lag-messages", (int64_t)(state->lag_messages + look->rest.count));
+    put_number(w, "lag-bytes", (int64_t)(state->lag_bytes + look->rest.bytes));
+    put_number(w, "lag-ms", waited_ms(now_ms, state->lag_since_ms, look->rest.since_ms));
+}
+
 static void list_subscriber(void *arg, const struct subscriber_state *state)
 {
     struct subscriber_list *list = arg;
     struct resp_writer *w = list->call->reply;
     const struct session *s = session_of_subscriber(state->subscriber);
-    int64_t now_ms = list->call->now_ms, since_ms = state->lag_since_ms;
-    list->count++;
     struct durable_look look = durable_look(list->call->broker, s, list->channel, state);
-    resp_map(w, 10);
+    list->count++;
+    resp_map(w, 11);
     put_text(w, "state", bytes_of(look.state));
     put_number(w, "id", (int64_t)s->id);
     put_text(w, "name", s->name.data == NULL ? BYTES("") : buf_bytes(&s->name));
@@ -244,10 +265,7 @@ static void list_subscriber(void *arg, const struct subscriber_state *state)
     if (state->pattern.data == NULL) resp_null(w);
     else resp_bulk(w, state->pattern);
     put_number(w, "since-ms", state->since_ms);
-    put_number(w, "delivered", (int64_t)state->delivered);
-    put_number(w, "lag-messages", (int64_t)(state->lag_messages + look.behind));
-    put_number(w, "lag-bytes", (int64_t)state->lag_bytes);
-    put_number(w, "lag-ms", since_ms == 0 || since_ms > now_ms ? 0 : now_ms - since_ms);
+    put_progress(w, state, &look, list->call->now_ms);
 }
 
 static void pubsub_subscribers(struct call *c)

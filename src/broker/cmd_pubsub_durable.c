@@ -28,11 +28,20 @@ static struct bytes state_of(const struct durable_sub *u)
     return u->state == DURABLE_LIVE ? BYTES("live") : BYTES("behind");
 }
 
-static void put_lag(struct resp_writer *w, struct group *g, struct stream *s)
+static void put_lag(struct call *c, struct group *g, struct stream *s)
 {
+    struct resp_writer *w = c->reply;
+    struct stream_rest rest = {0};
     resp_bulk_str(w, "lag");
-    if (group_settle(g, s) < 0) resp_null(w);
-    else resp_int(w, (int64_t)group_lag(g, s));
+    if (group_settle(g, s) < 0) {
+        resp_null(w);
+    } else {
+        resp_int(w, (int64_t)group_lag(g, s));
+        stream_rest(s, g->ordinal, &rest);
+    }
+    uint64_t now_ms = (uint64_t)c->now_ms;
+    put_number(w, "lag-bytes", rest.bytes);
+    put_number(w, "lag-ms", rest.count > 0 && rest.since_ms < now_ms ? now_ms - rest.since_ms : 0);
 }
 
 static void put_subscriber(struct call *c, struct key *k, struct group *g, struct bytes name)
@@ -40,14 +49,14 @@ static void put_subscriber(struct call *c, struct key *k, struct group *g, struc
     struct resp_writer *w = c->reply;
     const struct durable_sub *u = durable_find_sub(c->broker, key_name(k), name);
     const struct consumer *of = group_consumer(g, name);
-    resp_map(w, 11);
+    resp_map(w, 13);
     put_text(w, "channel", key_name(k));
     put_text(w, "name", name);
     put_text(w, "state", state_of(u));
     put_number(w, "id", u != NULL ? u->session->id : 0);
     resp_bulk_str(w, "position");
     stream_reply_id(c, g->last_id);
-    put_lag(w, g, stream_of(k));
+    put_lag(c, g, stream_of(k));
     put_number(w, "seen-ms", of != NULL ? (uint64_t)of->seen_ms : 0);
     put_number(w, "spilled", u != NULL ? u->spilled : 0);
     put_number(w, "dropped", u != NULL ? u->dropped : 0);

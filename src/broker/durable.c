@@ -449,14 +449,38 @@ bool durable_is_hungry(const struct broker *b)
     return b->durable->ready.first != NULL;
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* What was fed counts until it has left, to the checkpoint. */
+static void look_behind(struct broker *b, const struct durable_sub *u, const struct point *left,
+                        struct durable_look *look)
+{
+    const struct key *k = durable_key(b, channel_name(u->channel));
+    struct stream_rest unfed;
+    if (k == NULL) return;
+    stream_rest(stream_of(k), larger(left->ordinal, u->from_ordinal), &look->rest);
+    stream_rest(stream_of(k), larger(u->cursor_ordinal, u->from_ordinal), &unfed);
+    uint64_t unsent = look->rest.count - unfed.count;
+    look->fed -= unsent < look->fed ? unsent : look->fed;
+    look->rest.bytes = unfed.bytes;
+}
+
 struct durable_look durable_look(struct broker *b, const struct session *s, struct bytes channel,
                                  const struct subscriber_state *state)
 {
     const struct durable_sub *u = state->pattern.data == NULL ? sub_of(s, channel) : NULL;
-    struct key *k = durable_key(b, channel);
-    if (u == NULL) return (struct durable_look){"ordinary", 0};
-    if (u->state == DURABLE_LIVE) return (struct durable_look){"live", 0};
-    uint64_t from = u->from_ordinal > u->cursor_ordinal ? u->from_ordinal : u->cursor_ordinal;
-    return (struct durable_look){"behind",
-                                 k != NULL ? stream_count_from_ordinal(stream_of(k), from) : 0};
+    if (u == NULL) return (struct durable_look){.state = "ordinary"};
+    const struct point *left = points_before(&u->points, s->subscriber.sent);
+    struct durable_look look = {
+        .state = "live", .is_durable = true, .upto = left->id, .fed = u->fed};
+    if (u->state == DURABLE_BEHIND) {
+        look.state = "behind";
+        look_behind(b, u, left, &look);
+    } else if (state->lag_bytes == 0) {
+        look.upto = u->channel->last_id;
+    }
+    return look;
 }

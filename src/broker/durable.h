@@ -79,8 +79,11 @@ struct durable_stats {
 void durable_stats(const struct broker *b, struct durable_stats *ret);
 /* What PUBSUB SUBSCRIBERS tells of one on this channel, beside what the hub knows. */
 struct durable_look {
-    const char *state; /* "ordinary", "live", "behind" */
-    uint64_t behind;   /* entries that it has still to be fed */
+    const char *state;     /* "ordinary", "live", "behind" */
+    bool is_durable;       /* else nothing of what follows is known */
+    struct stream_id upto; /* an entry that was handed to its socket, and all before it */
+    uint64_t fed;          /* messages that came from the stream, as far as they were handed over */
+    struct stream_rest rest; /* what it has still to get from there; bytes: beyond its output */
 };
 struct durable_look durable_look(struct broker *b, const struct session *s, struct bytes channel,
                                  const struct subscriber_state *state);

@@ -100,8 +100,9 @@ static int read_on(struct broker *b, struct durable_sub *u, struct stream *s, si
         int r = stream_iter_next(&it, &e);
         if (r <= 0) return r;
         pass(b, u, &e);
-        if (e.ordinal >= u->from_ordinal && message_of(&e, &message))
-            encode(out, u->session->subscriber.proto, channel_name(u->channel), message);
+        if (e.ordinal < u->from_ordinal || !message_of(&e, &message)) continue;
+        encode(out, u->session->subscriber.proto, channel_name(u->channel), message);
+        u->fed++;
     }
     return 1;
 }

@@ -467,6 +467,66 @@ static void test_drop_oldest(void **state)
     peer_close(&s);
 }
 
+/* The number behind the name of a field. */
+static int64_t field(struct peer *p, const char *line, const char *name)
+{
+    struct bytes got = peer_run(p, line);
+    const char *at = memmem(got.data, got.len, name, strlen(name));
+    assert_non_null(at);
+    at += strlen(name);
+    assert_memory_equal(at, "\r\n:", 3);
+    return strtoll(at + 3, NULL, 10);
+}
+
+static bool says(struct peer *p, const char *line, const char *text)
+{
+    struct bytes got = peer_run(p, line);
+    return memmem(got.data, got.len, text, strlen(text)) != NULL;
+}
+
+static void test_how_far_behind(void **state)
+{
+    static const char ask[] = "PUBSUB SUBSCRIBERS news", list[] = "PUBSUB DURABLE LIST news";
+    struct peer p, s;
+    configure("CONFIG SET durable-spill-bytes 8kb durable-window-bytes 0");
+    peer_open(&p, &bench);
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    expect(&p, "XADD news 5-5 data one", "$3\r\n5-5\r\n");
+    expect(&s, NULL, MESSAGE("one", 3));
+    assert_true(says(&p, ask, "$12\r\ndelivered-id\r\n$3\r\n5-5\r\n"));
+    for (int i = 0; i < 200; i++) turn(); /* a checkpoint is taken */
+    publish_many(&p, 20);
+    bench_now_us += 5 * INT64_C(1000000);
+    turn();
+    durable_check_output(bench.broker, s.session, true);
+    assert_true(says(&p, ask, "$6\r\nbehind\r\n"));
+    assert_true(says(&p, ask, "$12\r\ndelivered-id\r\n$3\r\n5-5\r\n"));
+    assert_int_equal(field(&p, ask, "delivered"), 1);
+    assert_int_equal(field(&p, ask, "lag-messages"), 20);
+    int64_t bytes = field(&p, ask, "lag-bytes"), ms = field(&p, ask, "lag-ms");
+    assert_true(bytes > 20 * 1000 && bytes < 20 * 1200);
+    assert_true(ms >= 5000 && ms < 6000);
+    for (int i = 0; i < 200; i++) {
+        peer_take(&s);
+        turn();
+    }
+    assert_true(says(&p, ask, "$4\r\nlive\r\n"));
+    assert_int_equal(field(&p, ask, "delivered"), 21);
+    assert_int_equal(field(&p, ask, "lag-messages"), 0);
+    assert_int_equal(field(&p, ask, "lag-bytes"), 0);
+    assert_int_equal(field(&p, ask, "lag-ms"), 0);
+    assert_false(says(&p, ask, "$3\r\n5-5\r\n"));
+    peer_close(&s);
+    publish_many(&p, 3);
+    bench_now_us += 7 * INT64_C(1000000);
+    turn();
+    assert_int_equal(field(&p, list, "lag"), 3);
+    assert_true(field(&p, list, "lag-bytes") > 3000);
+    assert_true(field(&p, list, "lag-ms") >= 7000);
+    peer_close(&p);
+}
+
 static void test_disconnect(void **state)
 {
     struct peer p, s;
@@ -530,6 +590,7 @@ int main(void)
         TEST(test_expiry),
         TEST(test_limit),
         TEST(test_which_names),
+        TEST(test_how_far_behind),
         TEST(test_drop_oldest),
         TEST(test_disconnect),
         TEST(test_events_are_kept),

@@ -50,7 +50,7 @@ struct stream {
     uint64_t next_ordinal;  /* of the next entry; only ever grows */
     struct groups *groups;  /* NULL: none */
     struct stream_retention retention;
-    uint64_t serial; /* no other stream of this process has it, or had */
+    uint64_t serial;          /* no other stream of this process has it, or had */
     struct stream_idmp *idmp; /* NULL: not used */
     struct stream *prev_unsealed, *next_unsealed; /* the store's */
 };
@@ -147,6 +147,14 @@ int64_t stream_count(struct stream *s, struct stream_id from, struct stream_id t
 int stream_ordinal_after(struct stream *s, struct stream_id id, uint64_t *ret);
 /* How many entries there are with this ordinal or a higher one: a lag. Never reads. */
 uint64_t stream_count_from_ordinal(const struct stream *s, uint64_t ordinal);
+
+/* What there is with this ordinal or a higher one. Never reads: the entries of a block that is away
+ * are taken for equally long, and for as old as its first one. */
+struct stream_rest {
+    uint64_t count, bytes; /* as they are sent */
+    uint64_t since_ms;     /* when the first came, by its id; 0: there is none */
+};
+void stream_rest(const struct stream *s, uint64_t ordinal, struct stream_rest *ret);
 
 /* The fields of an entry, one after the other: field, value, field ... False at the end. `at` is 0
  * in the beginning. */

@@ -201,7 +201,8 @@ int stream_prepare(struct stream *s, struct stream_id from, struct stream_id to,
     size_t i = stream_find_block(s, reverse ? to : from);
     if (reverse && (i == s->count || stream_id_cmp(block_at(s, i)->first, to) > 0)) i--;
     /* What the first block holds of the range is not known without it: it counts for nothing. */
-    for (bool is_first = true; i < s->count && have < max && missing < FETCH_BLOCKS && looked_at < PREPARE_BLOCKS;
+    for (bool is_first = true;
+         i < s->count && have < max && missing < FETCH_BLOCKS && looked_at < PREPARE_BLOCKS;
          is_first = false) {
         struct stream_block *b = block_at(s, i);
         if (reverse ? stream_id_cmp(b->last, from) < 0 : stream_id_cmp(b->first, to) > 0) break;
@@ -281,6 +282,30 @@ uint64_t stream_count_from_ordinal(const struct stream *s, uint64_t ordinal)
         n += b->live;
     }
     return n;
+}
+
+static uint64_t time_in_block(const struct stream_block *b, uint32_t from)
+{
+    if (b->data == NULL) return b->first.ms;
+    while (!stream_block_is_live(b, from)) from++;
+    return stream_block_id(b, from).ms;
+}
+
+void stream_rest(const struct stream *s, uint64_t ordinal, struct stream_rest *ret)
+{
+    *ret = (struct stream_rest){0};
+    for (size_t i = s->count; i-- > 0;) {
+        const struct stream_block *b = block_at(s, i);
+        uint64_t skipped = b->ordinal < ordinal ? ordinal - b->ordinal : 0;
+        if (skipped >= b->count) return;
+        uint32_t from = (uint32_t)skipped, n = stream_block_live_between(b, from, b->count);
+        if (n > 0) {
+            ret->count += n;
+            ret->bytes += n == b->live ? b->live_bytes : b->live_bytes / b->live * n;
+            ret->since_ms = time_in_block(b, from);
+        }
+        if (skipped > 0) return;
+    }
 }
 
 /* ---- Entries ---- */

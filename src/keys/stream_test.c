@@ -290,6 +290,21 @@ static void read_runs(struct bench *b)
     assert_int_equal(r, 0);
 }
 
+/* To the block where the first entries are away; else to the entry. */
+static void check_rest(struct bench *b, uint64_t ordinal, uint64_t count)
+{
+    struct stream_rest rest;
+    size_t first = (size_t)ordinal;
+    while (first < b->count && !b->entries[first].there) first++;
+    stream_rest(b->s, ordinal, &rest);
+    assert_int_equal(rest.count, count);
+    assert_true(rest.bytes <= b->s->wire_bytes && (rest.bytes > 0) == (count > 0));
+    if (count == b->there) assert_int_equal(rest.bytes, b->s->wire_bytes);
+    if (count == 0) assert_int_equal(rest.since_ms, 0);
+    else if (b->chunks == NULL) assert_int_equal(rest.since_ms, b->entries[first].id.ms);
+    else assert_true(rest.since_ms <= b->entries[first].id.ms);
+}
+
 static void check_positions(struct bench *b)
 {
     struct stream_id id = random_id(b);
@@ -302,6 +317,8 @@ static void check_positions(struct bench *b)
     /* Where the entries between are gone, any ordinal among them says the same. */
     assert_int_equal(stream_count_from_ordinal(b->s, ordinal), lag);
     assert_int_equal(stream_count_from_ordinal(b->s, expected), lag);
+    check_rest(b, ordinal, lag);
+    check_rest(b, expected, lag);
 }
 
 static void check_whole(struct bench *b)
