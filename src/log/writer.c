@@ -25,7 +25,9 @@ static struct metric bytes_total = {.name = "leat_journal_bytes_total",
 static struct metric sync_seconds = {.name = "leat_journal_sync_seconds",
                                      .help = "Time that syncs of the journal take.",
                                      .kind = METRIC_HISTOGRAM_US};
-
+static struct metric sync_max_us = {.name = "leat_journal_sync_max_microseconds",
+                                    .help = "The longest of them.",
+                                    .kind = METRIC_GAUGE};
 static struct metric recycled_total = {.name = "leat_journal_recycled_segments_total",
                                        .help = "Segments used again instead of deleted.",
                                        .kind = METRIC_COUNTER};
@@ -258,6 +260,7 @@ static void note_latency(struct journal *j, int64_t us)
 {
     j->sync_us[j->syncs++ % LATENCIES] = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
     if (us > j->sync_us_max) j->sync_us_max = us;
+    metric_set(&sync_max_us, j->sync_us_max);
     metric_observe_us(&sync_seconds, us);
 }
 
@@ -313,6 +316,7 @@ void writer_register_metrics(void)
     metrics_register(&records_total);
     metrics_register(&bytes_total);
     metrics_register(&sync_seconds);
+    metrics_register(&sync_max_us);
     metrics_register(&recycled_total);
     metrics_register(&size_bytes);
 }

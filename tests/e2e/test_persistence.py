@@ -4,6 +4,7 @@ done, say."""
 import os
 import re
 import struct
+import threading
 import time
 import urllib.request
 
@@ -92,6 +93,7 @@ def test_of_the_journal(make_leat):
     assert seen["leat_journal_batches_total"] == int(after["journal_batches"])
     assert seen["leat_journal_records_total"] == 300
     assert seen["leat_journal_sync_seconds_count"] > 0
+    assert seen["leat_journal_sync_max_microseconds"] == int(after["journal_sync_us_max"])
 
 
 def test_of_syncs(make_leat):
@@ -166,3 +168,43 @@ def test_of_the_start(make_leat):
     server.start("--sync", "no", env=SMALL)
     said = info(Connection(server.port))
     assert said["recovery_bad_snapshots"] == "1" and int(said["recovery_journal_records"]) == 133
+
+
+@pytest.mark.parametrize("slow", ["journal-", ".snap"])
+def test_while_it_starts(make_leat, slow):
+    """Who asks meanwhile is told so, and how far it is; the log says it too; then everything is there."""
+    server = make_leat()
+    faults = Faults(server.folder, under=server.data)
+    server.start("--sync", "no", env=dict(faults.env(), **SMALL))
+    conn = Connection(server.port)
+    write(conn, 600)
+    if slow == ".snap":
+        save(conn)
+    server.kill()
+    starts = threading.Thread(target=server.start, args=("--sync", "no"),
+                              kwargs={"env": dict(faults.env("read match=%s delay_ms=1200" % slow), **SMALL)})
+    starts.start()
+    try:
+        until(lambda: server_answers(server.port))
+        conn = Connection(server.port)
+        asked = [conn.call(*args) for args in (["GET", "k1"], ["SET", "k1", "x"], ["PUBLISH", "a", "b"], ["XADD", "s", "*", "f", "v"])]
+        said = info(conn)
+        assert said["loading"] == "1" and float(said["loading_loaded_perc"]) <= 100
+        assert int(said["loading_loaded_bytes"]) <= int(said["loading_total_bytes"])
+        for answer, loading in zip(asked, (True, True, False, True)):
+            assert (answer == (b"-", b"LOADING Redis is loading the dataset in memory")) == loading, asked
+        until(lambda: re.search(r"loading\W+(journal|snapshot): \d+ of \d+ MB", server.log()), 20)
+        faults.set("")
+    finally:
+        starts.join(30)
+    assert info(conn)["loading"] == "0"
+    assert texts(conn.call("GET", "k1")) == b"v" * 10000
+    assert texts(conn.call("DBSIZE")) == 50
+
+
+def server_answers(port):
+    try:
+        Connection(port).close()
+        return True
+    except OSError:
+        return False
