@@ -216,7 +216,7 @@ def _is_count(reply):
 
 def _same_told(redis, leat):
     """XINFO of groups and consumers: the same but for times, which may differ by a moment, lags, which are
-    always numbers here, and fields that came later."""
+    always numbers here, and fields that came later. Since 7.2 who asks in vain counts as seen (redis/redis#11099)."""
     if redis[0] != leat[0]:
         return False
     if not isinstance(redis[1], list) or not isinstance(leat[1], list):
@@ -227,7 +227,8 @@ def _same_told(redis, leat):
     theirs, _ = _without(redis, ())
     return len(theirs) == len(ours) and all(a == b for (a, _), (b, _) in zip(theirs, ours)) and all(
         _is_count(n) if k in LAG else k.startswith(b"radix-tree-") or _same_told(m, n)
-        or (k == b"idle" and abs(int(m[1]) - int(n[1])) <= CLOCK_MS)
+        or (k == b"idle" and 0 <= int(n[1]) <= int(m[1]) + CLOCK_MS)
+        or (k == b"seen-time" and int(n[1]) >= int(m[1]) - CLOCK_MS)
         for (k, m), (_, n) in zip(theirs, ours)) and all(v[0] == (b"$" if k == b"retention" else b":") for k, v in added)
 
 
