@@ -146,6 +146,25 @@ def test_unblocked_by_hand(clients):
     assert answer(conns[2]) == [b"a", b"1"] and texts(clients.act.call("LLEN", "a")) == 1
 
 
+@pytest.mark.parametrize("args", [
+    ["BRPOP", "a", "b", "0"], ["BLMOVE", "a", "b", "LEFT", "LEFT", "0"], ["BRPOPLPUSH", "a", "b", "0"],
+    ["BLMPOP", "0", "1", "a", "LEFT"], ["BZPOPMIN", "a", "0"], ["BZPOPMAX", "a", "b", "0"], ["BZMPOP", "0", "1", "a", "MIN"],
+    ["XREAD", "BLOCK", "0", "STREAMS", "a", "$"], ["XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", "s", ">"]])
+@pytest.mark.parametrize("proto", ["2", "3"])
+def test_every_wait_is_ended_by_hand(clients, args, proto):
+    clients.act.call("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
+    conn = clients.open()
+    conn.call("HELLO", proto)
+    number = texts(conn.call("CLIENT", "ID"))
+    for word, reply in (("TIMEOUT", (b"*", None) if proto == "2" else (b"_", b"")),
+                        ("ERROR", (b"-", b"UNBLOCKED client unblocked via CLIENT UNBLOCK"))):
+        send(conn, args)
+        clients.until_blocked(1)
+        assert texts(clients.act.call("CLIENT", "UNBLOCK", number, word)) == 1
+        assert conn.read()[1] == reply
+        clients.until_blocked(0)
+
+
 def test_who_goes_away_takes_nothing(clients):
     gone, closed, left = (clients.waiting("BLPOP", "a", "0") for _ in range(3))
     gone.sock.shutdown(socket.SHUT_RDWR)

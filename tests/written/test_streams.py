@@ -107,6 +107,28 @@ class TestServedByRunningAgain:
         assert texts(conns[1].read()[1]) == [[b"a", [[b"2-1", [b"f", b"v"]], [b"3-1", [b"f", b"w"]]]]]
 
 
+class TestFigures:
+    """XINFO STREAM's figures of Redis's radix tree are here those of the index: a key per block of 64 KB, and one
+    node more; leat's own come at the end."""
+
+    def test_they_grow_with_the_stream(self, c):
+        seen = []
+        for n in range(1, 5):
+            for i in range(200):
+                c.call("XADD", "s", "%d-%d" % (n, i + 1), "data", "x" * 1000)
+            seen.append((info(c, "s")[b"radix-tree-keys"], info(c, "s")[b"radix-tree-nodes"]))
+        assert seen == sorted(set(seen)) and all(nodes == keys + 1 for keys, nodes in seen)
+        assert 800 * 1000 // 65536 <= seen[-1][0] <= 800 * 1000 // 65536 + 3
+        c.call("XTRIM", "s", "MAXLEN", "10")
+        assert info(c, "s")[b"radix-tree-keys"] <= 2
+
+    def test_what_is_ours_is_last(self, c):
+        c.call("XADD", "s", "1-1", "f", "v")
+        own = [b"bytes-in-memory", b"bytes-on-disk", b"retention", b"retention-age-ms", b"retention-bytes", b"retention-until-acked"]
+        assert list(info(c, "s"))[-6:] == own
+        assert texts(c.call("XINFO", "STREAM", "s", "FULL"))[::2][-6:] == own
+
+
 class TestApproximateTrims:
     """A named exception to Redis: `~` trims exactly where that costs no read from disk."""
 

@@ -105,6 +105,9 @@ LOOKS = [
     (1, lambda g: [g.pick(["DEL", "UNLINK"]), g.own_key("x")]),
     (1, lambda g: [g.pick(["COPY", "RENAME", "RENAMENX"]), g.own_key("x"), g.own_key("x")]),
     (1, lambda g: ["COPY", g.own_key("x"), g.own_key("x"), "REPLACE"]),
+    (0.5, lambda g: g.pick([["COPY", g.own_key("x"), "x1", "DB", "1", "REPLACE"], ["MOVE", g.own_key("x"), "1"], ["SWAPDB", "0", "1"]])),
+    (0.5, lambda g: g.pick([["EXPIRE", g.own_key("x"), "1000"], ["PERSIST", g.own_key("x")], ["EXPIRETIME", g.key("x")]])),
+    (0.3, lambda g: ["SCAN", "0", "COUNT", "1000", "TYPE", "stream"]),
     (1, lambda g: [g.pick(["XINFO", "xinfo"]), g.pick(["HELP", "NIX", "STREAM", "help"])] + g.some(g.text, 0, 2)),
 ]
 
