@@ -113,8 +113,7 @@ struct group *change_group_set(struct call *c, struct key *k, struct group *g, s
                                struct stream_id last_id, uint64_t ordinal)
 {
     if (g == NULL) g = groups_add(&stream_of(k)->groups, name);
-    g->last_id = last_id;
-    g->ordinal = ordinal;
+    group_set_place(stream_of(k)->groups, g, last_id, ordinal);
     group_put_record(record(c, k, REC_GROUP_SET), g);
     return g;
 }
@@ -288,8 +287,7 @@ int replay_group_set(struct keyspace *ks, struct record *r)
     if (r->bad || k == NULL) return nonsense(r);
     struct group *g = groups_find(stream_of(k)->groups, name);
     if (g == NULL) g = groups_add(&stream_of(k)->groups, name);
-    g->last_id = last_id;
-    g->ordinal = ordinal;
+    group_set_place(stream_of(k)->groups, g, last_id, ordinal);
     return 0;
 }
 

@@ -10,8 +10,8 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "broker/change_group.h"
 #include "broker/internal.h"
-#include "keys/stream_group.h"
 
 static struct key *add_key(struct keyspace *ks, int db, struct bytes name, uint64_t hash)
 {
@@ -40,10 +40,32 @@ static struct stream_id take_id(struct record *r)
     return (struct stream_id){ms, (uint64_t)record_int(r)};
 }
 
+size_t change_stream_add_bytes(const struct key *k, struct stream_id id)
+{
+    enum { RECORD_BYTES = 64 };
+    size_t bytes = 0;
+    if (k == NULL || groups_next_passed(stream_of(k), id) == NULL) return 0;
+    const struct groups *g = stream_of(k)->groups;
+    for (size_t i = 0; i < g->count; i++)
+        bytes += RECORD_BYTES + k->name_len + g->list[i]->name_len;
+    return bytes;
+}
+
+/* It is recorded where they stand now: replay may meet a state that has the entry already, and no
+ * longer all that came before it. */
+static void settle_groups(struct call *c, struct key *k, struct stream_id id)
+{
+    const struct stream *s = stream_of(k);
+    struct group *g;
+    while ((g = groups_next_passed(s, id)) != NULL)
+        change_group_set(c, k, g, group_name(g), g->last_id, s->next_ordinal);
+}
+
 struct key *change_stream_add(struct call *c, struct key *k, struct bytes name, struct stream_id id,
                               const struct bytes *fields, size_t n)
 {
     if (k == NULL) k = new_stream(c, name);
+    settle_groups(c, k, id);
     struct buf *items = effects_new_record(c->fx, REC_STREAM_ADD, c->db, name);
     put_id(items, id);
     for (size_t i = 0; i < n; i++) record_put_bytes(items, fields[i]);
@@ -99,10 +121,10 @@ void change_stream_trim(struct call *c, struct key *k, struct stream_id keep_fro
 static void set(struct stream *s, struct stream_id last_id, uint64_t entries_added,
                 struct stream_id max_deleted_id)
 {
+    groups_note_end(s, last_id);
     stream_set_last_id(s, last_id);
     s->entries_added = entries_added;
     s->max_deleted_id = max_deleted_id;
-    groups_note_end(s->groups, last_id);
 }
 
 struct key *change_stream_set(struct call *c, struct key *k, struct bytes name,

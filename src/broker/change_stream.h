@@ -7,9 +7,12 @@
 #include "broker/call.h"
 #include "keys/stream.h"
 
-/* Adds an entry behind all others. A key that is NULL is created under `name`. */
+/* Adds an entry behind all others. A key that is NULL is created under `name`. Groups that stood
+ * ahead of the stream may take records of their own: change_stream_add_bytes(), for call_admit(). */
 struct key *change_stream_add(struct call *c, struct key *k, struct bytes name, struct stream_id id,
                               const struct bytes *fields, size_t n);
+/* Mostly 0. */
+size_t change_stream_add_bytes(const struct key *k, struct stream_id id);
 /* Deletes entries that are all there, each named once; n > 0. */
 void change_stream_delete(struct call *c, struct key *k, const struct stream_id *ids, size_t n);
 /* As stream_trim_plan() has it: removes all entries with smaller ids, `gone` > 0 of them. */

@@ -67,11 +67,12 @@ static bool parse_place(struct call *c, struct stream *s, bool ends, struct stre
     struct bytes arg = c->argv[ARG_ID];
     bool is_end = ends && arg.len == 1 && (arg.data[0] == '-' || arg.data[0] == '+');
     bool at_end = arg.len == 1 && arg.data[0] == '$';
-    *ret_ordinal = s != NULL ? s->next_ordinal : GROUP_AHEAD;
+    *ret_ordinal = s != NULL ? s->next_ordinal : 0;
     *ret_id = s != NULL ? s->last_id : STREAM_ID_MIN;
     if (at_end) return true;
     if (is_end) *ret_id = arg.data[0] == '-' ? STREAM_ID_MIN : STREAM_ID_MAX;
     else if (!stream_arg_id(c, arg, 0, ret_id)) return false;
+    if (s == NULL && stream_id_cmp(*ret_id, STREAM_ID_MIN) > 0) *ret_ordinal = GROUP_AHEAD;
     return s == NULL || group_ordinal_at(c, s, *ret_id, ret_ordinal);
 }
 

@@ -134,7 +134,9 @@ static void xadd(struct call *c)
     if (a.trim.given && !stream_is_there(c, plan_trim(s, &a.trim.trim, id, &keep_from, &gone)))
         return;
     if (!stream_is_there(c, stream_cut_plan(c, s, &a.trim, keep_from, gone, &cut))) return;
-    if (a.idmp.given && !call_admit(c, c->argv[1].len + IDMP_RECORD_BYTES)) return;
+    size_t more = change_stream_add_bytes(k, id);
+    if (a.idmp.given) more += c->argv[1].len + IDMP_RECORD_BYTES;
+    if (more > 0 && !call_admit(c, more)) return;
     k = change_stream_add(c, k, c->argv[1], id, a.fields, a.field_count);
     if (a.idmp.given) change_idmp_add(c, k, a.idmp.pid, a.idmp.iid, id);
     durable_added(c, k, id, a.fields, a.field_count);

@@ -175,6 +175,8 @@ static bool publish(struct call *c, struct bytes channel, struct bytes message,
                              "more items");
         return false;
     }
+    size_t more = change_stream_add_bytes(k, id);
+    if (more > 0 && !call_admit(c, ENTRY_BYTES + 3 * channel.len + more)) return false;
     *ret_receivers = append(c, k, channel, id, message);
     return true;
 }

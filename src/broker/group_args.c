@@ -72,8 +72,8 @@ struct stream_id *group_arg_ids(struct call *c, size_t from, size_t n)
 
 bool group_ordinal_at(struct call *c, struct stream *s, struct stream_id id, uint64_t *ret)
 {
-    *ret = GROUP_AHEAD;
-    if (stream_id_cmp(id, s->last_id) > 0) return true;
+    *ret = stream_id_cmp(id, STREAM_ID_MIN) == 0 ? 0 : GROUP_AHEAD;
+    if (*ret == 0 || stream_id_cmp(id, s->last_id) > 0) return true;
     return stream_is_there(c, stream_ordinal_after(s, id, ret));
 }
 

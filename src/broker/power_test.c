@@ -71,12 +71,6 @@ static void bench_small(struct bench *b, int sync)
     b->settings.chunk_file_bytes = 80 << 10;
 }
 
-static void dump(struct bench *b, struct buf *out)
-{
-    bench_dump(b, out);
-    dump_leave_out_read(out);
-}
-
 /* ---- Turns ---- */
 
 static void keep_state(struct world *w)
@@ -89,7 +83,7 @@ static void keep_state(struct world *w)
     }
     struct state *s = &w->states[w->state_count++];
     *s = (struct state){.head = head};
-    dump(&w->bench, &s->dump);
+    bench_dump(&w->bench, &s->dump);
 }
 
 static void keep_busy(struct world *w, size_t moment)
@@ -230,7 +224,7 @@ static void check_dump(const struct world *w, struct bench *b, const struct buf 
 {
     struct buf got = {0};
     size_t at = 0;
-    dump(b, &got);
+    bench_dump(b, &got);
     while (at < got.len && at < expected->len && got.data[at] == expected->data[at]) at++;
     if (at < got.len || at < expected->len) {
         size_t from = at > 200 ? at - 200 : 0;

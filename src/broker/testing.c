@@ -379,16 +379,3 @@ void bench_dump(struct bench *b, struct buf *out)
     b->broker->streams->wait = waits;
     lines_put(&lines, out);
 }
-
-void dump_leave_out_read(struct buf *dump)
-{
-    static const char word[] = " read ";
-    enum { LEN = sizeof word - 1 };
-    for (size_t i = 0; i + LEN < dump->len; i++) {
-        if (memcmp(dump->data + i, word, LEN) != 0) continue;
-        size_t from = i + LEN, to = from;
-        while (to < dump->len && dump->data[to] >= '0' && dump->data[to] <= '9') to++;
-        memmove(dump->data + from, dump->data + to, dump->len - to);
-        dump->len -= to - from;
-    }
-}

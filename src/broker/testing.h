@@ -18,7 +18,7 @@ struct peer {
     bool closed, closes_after_output;
     int resumed;
     struct session_progress progress; /* what its way is said to be like; all zero: good */
-    struct buf reply; /* of the last peer_run */
+    struct buf reply;                 /* of the last peer_run */
 };
 
 /* The clock of all benches, in microseconds; moved by tests. */
@@ -44,8 +44,5 @@ bool peer_is_blocked(const struct peer *p);
 
 /* Everything in the keyspace, as text in a fixed order: equal keyspaces give equal texts. */
 void bench_dump(struct bench *b, struct buf *out);
-/* What a group has read that stood ahead of its stream is known from when it is asked for, and then
- * not if what came behind it has been deleted already: this leaves it out. (Its lag is exact.) */
-void dump_leave_out_read(struct buf *dump);
 
 #endif

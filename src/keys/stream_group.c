@@ -111,9 +111,42 @@ void group_give_pending(struct group *g, struct consumer *from, struct consumer 
 
 /* ---- Where it stands ---- */
 
+static void note_ahead(struct groups *all, const struct group *g)
+{
+    if (g->ordinal == GROUP_AHEAD && stream_id_cmp(g->last_id, all->ahead) < 0)
+        all->ahead = g->last_id;
+}
+
+void group_set_place(struct groups *all, struct group *g, struct stream_id last_id,
+                     uint64_t ordinal)
+{
+    g->last_id = last_id;
+    g->ordinal = ordinal;
+    note_ahead(all, g);
+}
+
+static bool is_ahead(const struct group *g, const struct stream *s)
+{
+    return g->ordinal == GROUP_AHEAD && stream_id_cmp(g->last_id, s->last_id) >= 0;
+}
+
+struct group *groups_next_passed(const struct stream *s, struct stream_id id)
+{
+    struct groups *all = s->groups;
+    if (all == NULL || stream_id_cmp(all->ahead, id) >= 0) return NULL;
+    all->ahead = STREAM_ID_MAX;
+    for (size_t i = 0; i < all->count; i++) {
+        struct group *g = all->list[i];
+        if (!is_ahead(g, s)) continue;
+        note_ahead(all, g);
+        if (stream_id_cmp(g->last_id, id) < 0) return g;
+    }
+    return NULL;
+}
+
 int group_settle(struct group *g, struct stream *s)
 {
-    if (g->ordinal != GROUP_AHEAD || stream_id_cmp(g->last_id, s->last_id) > 0) return 0;
+    if (g->ordinal != GROUP_AHEAD || is_ahead(g, s)) return 0;
     return stream_ordinal_after(s, g->last_id, &g->ordinal);
 }
 
@@ -128,10 +161,14 @@ uint64_t group_lag(const struct group *g, const struct stream *s)
     return g->ordinal == GROUP_AHEAD ? 0 : stream_count_from_ordinal(s, g->ordinal);
 }
 
-void groups_note_end(struct groups *g, struct stream_id last_id)
+void groups_note_end(const struct stream *s, struct stream_id last_id)
 {
-    for (size_t i = 0; i < groups_count(g); i++)
-        if (stream_id_cmp(g->list[i]->last_id, last_id) > 0) g->list[i]->ordinal = GROUP_AHEAD;
+    for (size_t i = 0; i < groups_count(s->groups); i++) {
+        struct group *g = s->groups->list[i];
+        if (stream_id_cmp(g->last_id, last_id) > 0) g->ordinal = GROUP_AHEAD;
+        else if (is_ahead(g, s)) g->ordinal = s->next_ordinal;
+        note_ahead(s->groups, g);
+    }
 }
 
 /* ---- Groups ---- */
@@ -184,7 +221,7 @@ struct groups *groups_copy(const struct groups *g)
 {
     if (g == NULL) return NULL;
     struct groups *to = mem_alloc(sizeof *to);
-    *to = (struct groups){.count = g->count, .cap = g->cap};
+    *to = (struct groups){.count = g->count, .cap = g->cap, .ahead = g->ahead};
     to->list = mem_alloc(g->cap * sizeof(struct group *));
     for (size_t i = 0; i < g->count; i++) to->list[i] = group_copy(g->list[i]);
     return to;
@@ -235,7 +272,10 @@ struct group *groups_find(const struct groups *g, struct bytes name)
 
 struct group *groups_add(struct groups **g, struct bytes name)
 {
-    if (*g == NULL) *g = mem_calloc(sizeof **g);
+    if (*g == NULL) {
+        *g = mem_calloc(sizeof **g);
+        (*g)->ahead = STREAM_ID_MAX;
+    }
     size_t i = groups_seek(*g, name);
     must(name.len <= UINT32_MAX);
     struct group *added = mem_calloc(sizeof *added + name.len);

@@ -6,8 +6,8 @@
  * entries name their consumer by its number in the group. Groups and consumers are in the order of
  * their names, which is the order in which Redis lists them.
  *
- * A group may stand beyond the stream's end, where entries to come may be behind it or not: then
- * its ordinal is not known (GROUP_AHEAD) until group_settle() is asked after the stream has grown.
+ * A group may stand ahead of the stream's end, where entries to come may be before it or behind:
+ * then it has no ordinal (GROUP_AHEAD) until the first that comes behind it is about to be added.
  *
  * State only: nothing here journals. One thread, but for groups_free(), which may run on any. */
 #ifndef LEAT_KEYS_STREAM_GROUP_H
@@ -50,7 +50,8 @@ struct groups_place {
 
 struct groups {
     size_t count, cap;
-    struct group **list; /* by name */
+    struct group **list;    /* by name */
+    struct stream_id ahead; /* none with a smaller last_id stands ahead of the stream's end */
     struct groups_place place;
 };
 
@@ -70,8 +71,13 @@ const struct group *groups_slowest(const struct stream *s);
 /* Has every group got the entry, and has none it pending? True when there are no groups. */
 bool groups_have_acknowledged(const struct groups *g, struct stream_id id);
 
-/* To be told when the stream's last_id is set: some groups may stand ahead of it now. */
-void groups_note_end(struct groups *g, struct stream_id last_id);
+/* To be told before the stream's last_id is set: some groups may stand ahead of it then, others no
+ * longer. */
+void groups_note_end(const struct stream *s, struct stream_id last_id);
+/* Before an entry of this id is added: is there a group that stands ahead of the stream's end and
+ * will not stand ahead of that entry? Its place must be set then, by its ordinal, which is that of
+ * the entry. Several: one after the other; NULL when there is none, mostly at once. */
+struct group *groups_next_passed(const struct stream *s, struct stream_id id);
 
 static inline size_t groups_count(const struct groups *g)
 {
@@ -110,7 +116,11 @@ static inline struct consumer *group_owner(const struct group *g, const struct p
     return g->by_number[e->consumer];
 }
 
-/* Finds the ordinal if it can be known by now. 0, or negative: see keys/stream.h. */
+/* `all`: the groups that it is one of. */
+void group_set_place(struct groups *all, struct group *g, struct stream_id last_id,
+                     uint64_t ordinal);
+/* Of a group that stood ahead of a stream which has grown since, as journals did not tell once:
+ * finds the ordinal. 0, or negative: see keys/stream.h. */
 int group_settle(struct group *g, struct stream *s);
 /* How many entries were ever added up to where the group stands, XSETID's adjustments included, and
  * how many there are behind it: after group_settle(). */

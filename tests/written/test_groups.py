@@ -409,11 +409,39 @@ class TestExactLag:
             c.call(*self.change(c, rng, n))
             self.check(c)
 
+    def told(self, c):
+        return [(m[b"entries-read"], m[b"lag"]) for m in maps(c.call("XINFO", "GROUPS", "s"))]
+
+    def test_set_ahead(self, c):
+        """A group that was set ahead of its stream's end, and what it passed over has gone since."""
+        fill(c, "s", 5)
+        assert c.call("XGROUP", "CREATE", "s", "g", "7-0", "ENTRIESREAD", "1") == (b"+", b"OK")
+        assert c.call("XGROUP", "CREATE", "s", "h", "100-0")[0] == b"+"
+        assert self.told(c) == [(5, 0), (5, 0)]
+        for n in range(6, 20):
+            c.call("XADD", "s", "%d-0" % n, "f", "v")
+        assert c.call("XTRIM", "s", "MAXLEN", "0") == (b":", b"19")
+        assert self.told(c) == [(7, 0), (19, 0)]
+        c.call("XADD", "s", "20-0", "f", "v")
+        assert self.told(c) == [(7, 1), (20, 0)]
+        assert read(c, "s", "g", "a", "COUNT", "1") == ["20-0"]
+        assert self.told(c) == [(20, 0), (20, 0)]
+
+    def test_from_the_beginning(self, c):
+        fill(c, "s", 5)
+        c.call("XTRIM", "s", "MAXLEN", "2")
+        c.call("XGROUP", "CREATE", "s", "g", "0")
+        assert self.told(c) == [(0, 2)]
+        c.call("XTRIM", "s", "MAXLEN", "0")
+        c.call("XADD", "s", "6-0", "f", "v")
+        c.call("XGROUP", "SETID", "s", "g", "0")
+        assert self.told(c) == [(0, 1)]
+
     def test_what_was_read(self, c):
         fill(c, "s", 5, "g")
         c.call("XDEL", "s", "2-0", "4-0")
         assert read(c, "s", "g", "a", "COUNT", "2") == ["1-0", "3-0"]
-        assert [(m[b"entries-read"], m[b"lag"]) for m in maps(c.call("XINFO", "GROUPS", "s"))] == [(3, 1)]
+        assert self.told(c) == [(3, 1)]
 
 
 def test_all_survives_a_kill(tmp_path):
