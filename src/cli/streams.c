@@ -4,7 +4,6 @@
 #include "cli/cli.h"
 #include "cli/tool/entry.h"
 #include "cli/tool/inspect.h"
-#include "cli/tool/text.h"
 
 enum { WINDOW = 64 }; /* streams asked about at once */
 
@@ -69,17 +68,15 @@ static void learn(struct facts *f, const struct leat_reply *info, const struct l
 
 /* What leat keeps of a stream: `7d00h,1.0GB,acked`, the last for until all groups have
  * acknowledged. */
-static void put_retention(struct table *table, const struct facts *f)
+static void put_retention(struct streams *s, const struct facts *f)
 {
-    struct buf *cell = table_begin(table);
-    if (f->keep_age_ms > 0) when_put_span(cell, f->keep_age_ms);
-    if (f->keep_bytes > 0) {
-        if (f->keep_age_ms > 0) buf_putc(cell, ',');
-        text_put_size(cell, f->keep_bytes);
-    }
+    struct buf *cell = table_begin(&s->table);
+    if (f->keep_age_ms > 0) inspect_append_span(&s->tool, cell, f->keep_age_ms);
+    if (f->keep_age_ms > 0 && f->keep_bytes > 0) buf_putc(cell, ',');
+    if (f->keep_bytes > 0) inspect_append_size(&s->tool, cell, f->keep_bytes);
     if (f->keep_unacknowledged)
         buf_printf(cell, "%sacked", f->keep_age_ms > 0 || f->keep_bytes > 0 ? "," : "");
-    table_end(table);
+    table_end(&s->table);
 }
 
 /* Only leat tells a retention: elsewhere that column is left out. */
@@ -96,11 +93,8 @@ static void make_table(struct streams *s, const struct facts *f)
 
 static void put_size(struct streams *s, int64_t bytes)
 {
-    if (bytes < 0 || !s->tool.terminal) {
-        inspect_put_int(&s->table, bytes);
-        return;
-    }
-    text_put_size(table_begin(&s->table), bytes);
+    struct buf *cell = table_begin(&s->table);
+    if (bytes >= 0) inspect_append_size(&s->tool, cell, bytes);
     table_end(&s->table);
 }
 
@@ -116,7 +110,7 @@ static void put_row(struct streams *s, struct bytes name, const struct facts *f)
     put_size(s, f->memory);
     put_size(s, f->disk);
     inspect_put_int(&s->table, f->groups);
-    if (s->retains) put_retention(&s->table, f);
+    if (s->retains) put_retention(s, f);
 }
 
 static void put_json(struct streams *s, struct bytes name, const struct facts *f)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "cli/tool/text.h"
 
 void stream_names_add(struct stream_names *s, struct bytes name)
 {
@@ -97,10 +98,21 @@ void inspect_put_time(const struct tool *t, struct table *table, bool known, str
     table_end(table);
 }
 
+void inspect_append_span(const struct tool *t, struct buf *cell, int64_t ms)
+{
+    if (t->terminal) when_put_span(cell, ms);
+    else buf_printf(cell, "%lldms", (long long)ms);
+}
+
+void inspect_append_size(const struct tool *t, struct buf *cell, int64_t bytes)
+{
+    if (t->terminal) text_put_size(cell, bytes);
+    else buf_printf(cell, "%lld", (long long)bytes);
+}
+
 void inspect_put_span(const struct tool *t, struct table *table, int64_t ms)
 {
     struct buf *cell = table_begin(table);
-    if (ms >= 0 && t->terminal) when_put_span(cell, ms);
-    else if (ms >= 0) buf_printf(cell, "%lldms", (long long)ms);
+    if (ms >= 0) inspect_append_span(t, cell, ms);
     table_end(table);
 }

@@ -30,5 +30,8 @@ void inspect_put_time(const struct tool *t, struct table *table, bool known, str
                       int64_t now_ms);
 /* A span that may be unknown (-1): 3m20s in a terminal, 200123ms elsewhere. */
 void inspect_put_span(const struct tool *t, struct table *table, int64_t ms);
+/* Parts of a cell: such a span; bytes, as 1.2MB in a terminal and in full elsewhere. */
+void inspect_append_span(const struct tool *t, struct buf *cell, int64_t ms);
+void inspect_append_size(const struct tool *t, struct buf *cell, int64_t bytes);
 
 #endif
