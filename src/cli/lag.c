@@ -238,8 +238,7 @@ static void put_row(struct lag *l, const struct row *row)
     inspect_put_int(&l->table, row->consumers);
     inspect_put_int(&l->table, row->pending);
     inspect_put_int(&l->table, row->lag);
-    if (age >= 0) when_put_span(table_begin(&l->table), age);
-    table_end(&l->table);
+    inspect_put_span(&l->tool, &l->table, age);
     if (l->every_ms == 0) return;
     put_rate(&l->table, row->in_per_s);
     put_rate(&l->table, row->read_per_s);
