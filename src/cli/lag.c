@@ -114,11 +114,19 @@ static struct row *sample_add(struct sample *s, struct bytes stream)
     return row;
 }
 
+/* Says it of an answer that is an error, unless the stream has only gone meanwhile. */
+static void note_error(struct lag *l, struct bytes stream, const struct leat_reply *answer)
+{
+    if (answer != NULL && leat_reply_type(answer) == LEAT_ERROR && !inspect_gone(answer))
+        tool_refuse_of(&l->tool, stream, answer);
+}
+
 /* The pending entry with the smallest id. */
 static bool learn_oldest(struct lag *l, struct row *row)
 {
     struct leat_reply *r = tool_tryf(&l->tool, "XPENDING %b %b - + 1", row->stream.data,
                                      row->stream.len, row->group.data, row->group.len);
+    note_error(l, row->stream, r);
     const struct leat_reply *entry = r != NULL ? leat_reply_at(r, 0) : NULL;
     if (entry != NULL && leat_reply_count(entry) == 4) {
         row->has_oldest = stream_id_parse(tool_text(leat_reply_at(entry, 0)), 0, &row->oldest);
@@ -159,12 +167,14 @@ static bool learn_stream(struct lag *l, struct bytes stream, bool must_be)
     bool good = true;
     if (leat_reply_type(info) != LEAT_ERROR) {
         struct leat_reply *groups = tool_tryf(&l->tool, "XINFO GROUPS %b", stream.data, stream.len);
+        note_error(l, stream, groups);
         good = groups != NULL && learn_groups(l, stream, inspect_int(info, "length"),
                                               inspect_int(info, "entries-added"), groups);
         leat_sync_reply_free(groups);
     } else if (must_be) {
-        tool_note(&l->tool, "%.*s:", (int)stream.len, stream.data);
-        tool_refuse(&l->tool, info);
+        tool_refuse_of(&l->tool, stream, info);
+    } else {
+        note_error(l, stream, info);
     }
     leat_sync_reply_free(info);
     return good;

@@ -156,11 +156,13 @@ static bool take(struct streams *s, struct bytes name)
 {
     struct leat_reply *info = tool_receive(&s->tool);
     struct leat_reply *usage = info ? tool_receive(&s->tool) : NULL;
-    if (usage != NULL && leat_reply_type(info) != LEAT_ERROR) { /* else it was deleted just now */
+    if (usage != NULL && leat_reply_type(info) != LEAT_ERROR) {
         struct facts f = {0};
         learn(&f, info, usage);
         if (s->tool.json) put_json(s, name, &f);
         else put_row(s, name, &f);
+    } else if (usage != NULL && !inspect_gone(info)) {
+        tool_refuse_of(&s->tool, name, info);
     }
     leat_sync_reply_free(info);
     leat_sync_reply_free(usage);

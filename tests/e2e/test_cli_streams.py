@@ -399,7 +399,21 @@ def test_lag(cli):
     assert 3600_000 <= told["oldest_pending_age_ms"] < 3660_000
     assert 0 <= told["oldest_pending_idle_ms"] < 60_000
     done = cli.run("lag", "none", status=1)
-    assert "none" in done.stderr and "leat streams" in done.stderr
+    assert done.stderr.startswith("leat lag: none: ERR no such key; ") and "leat streams" in done.stderr
+
+
+@pytest.mark.parametrize("refused, table", [("xinfo", False), ("xpending", True)])
+def test_what_the_user_may_not_ask_is_said(cli, refused, table):
+    """A stream that is left out because the server refuses to tell of it is no stream that is not there."""
+    add(cli, "s", "1-0")
+    cli.run("read", "s", "-g", "g", "-c", "c", "--create", "--no-ack")
+    cli.call("ACL", "SETUSER", "looks", "on", ">open", "~*", "+@all", "-" + refused)
+    url = cli.url.replace("//", "//looks:open@")
+    for words in [["lag"], ["lag", "s"]] + ([] if table else [["streams"]]):
+        done = cli.run(*words, url=url, status=1)
+        assert "s: NOPERM" in done.stderr and "ACL SETUSER" in done.stderr, (words, done.stderr)
+        assert (done.stdout != "") == table, (words, done.stdout)
+    cli.call("ACL", "DELUSER", "looks")
 
 
 def test_lag_of_ids_that_are_no_times(cli):

@@ -63,6 +63,12 @@ bool stream_names_scan(struct tool *t, const char *pattern, struct stream_names 
     return true;
 }
 
+bool inspect_gone(const struct leat_reply *answer)
+{
+    return tool_is_error(answer, "ERR no such key") || tool_is_error(answer, "WRONGTYPE") ||
+           tool_is_error(answer, "NOGROUP");
+}
+
 int64_t inspect_int(const struct leat_reply *info, const char *field)
 {
     const struct leat_reply *r = leat_reply_get(info, field);

@@ -17,6 +17,9 @@ void stream_names_add(struct stream_names *s, struct bytes name);
 bool stream_names_scan(struct tool *t, const char *pattern, struct stream_names *s);
 void stream_names_fini(struct stream_names *s);
 
+/* Whether an answer says that what was asked about is there no more, or is no stream by now: that
+ * happens between SCAN and the question, and is nobody's error. */
+bool inspect_gone(const struct leat_reply *answer);
 /* `field` of an XINFO reply as a number; -1 when it is not there or nil. */
 int64_t inspect_int(const struct leat_reply *info, const char *field);
 /* `field` as an id; false when it is not there, nil, 0-0 or no id. */

@@ -45,12 +45,18 @@ void tool_fail(struct tool *t, int status, const char *format, ...)
     t->status = status;
 }
 
-void tool_refuse(struct tool *t, const struct leat_reply *error)
+void tool_refuse_of(struct tool *t, struct bytes name, const struct leat_reply *error)
 {
     struct bytes text = tool_text(error);
     const char *remedy = remedy_for_reply(text);
-    tool_fail(t, TOOL_REFUSED, "%.*s%s%s", (int)text.len, text.data, remedy ? "; " : "",
+    tool_fail(t, TOOL_REFUSED, "%.*s%s%.*s%s%s", (int)name.len, name.data,
+              name.len > 0 ? ": " : "", (int)text.len, text.data, remedy ? "; " : "",
               remedy ? remedy : "");
+}
+
+void tool_refuse(struct tool *t, const struct leat_reply *error)
+{
+    tool_refuse_of(t, (struct bytes){"", 0}, error);
 }
 
 /* The URL without its password. */

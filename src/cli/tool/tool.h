@@ -82,6 +82,8 @@ struct leat_reply *tool_receive(struct tool *t);
 int tool_wait(struct tool *t, int wait_ms, struct leat_reply **ret_reply);
 /* Says so on standard error, with a remedy, and sets the status. */
 void tool_refuse(struct tool *t, const struct leat_reply *error);
+/* The same where it has to be said of which stream or channel. */
+void tool_refuse_of(struct tool *t, struct bytes name, const struct leat_reply *error);
 void tool_fail(struct tool *t, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* On standard error; sets nothing. */
