@@ -66,6 +66,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (s->from && !s->durable)
             argp_error(state, "--from goes with --durable NAME: an ordinary channel has no past");
         if (s->durable && *s->durable == '\0') argp_error(state, "--durable needs a name");
+        if (s->durable && s->pattern)
+            argp_error(state, "--durable takes channels, not patterns: a position is one of a channel");
         return 0;
     default:
         return tool_option(&s->tool, key, arg);
@@ -236,12 +238,7 @@ int cmd_sub(int argc, char **argv)
     if (!tool_connect(&s.tool)) return tool_end(&s.tool);
     bool here = s.durable == NULL || has_durable_channels(&s);
     if (here && s.tool.status == TOOL_OK) run(&s);
-    else if (here) return tool_end(&s.tool);
-    else if (s.pattern)
-        tool_fail(&s.tool, TOOL_REFUSED,
-                  "this server has no durable channels, and streams have no patterns; name the "
-                  "channels, or use leat");
-    else sub_streams(&s);
+    else if (!here) sub_streams(&s);
     if (tool_over(&s.tool) && s.tool.status == TOOL_UNREACHABLE) s.tool.status = TOOL_OK;
     return tool_end(&s.tool);
 }
