@@ -18,7 +18,7 @@ struct read {
     struct follow follow;
     const char *from;
     bool create;
-    int64_t last; /* 0: not given */
+    int64_t last; /* -1: not given */
 };
 
 enum { OPT_FROM = 256, OPT_LAST, OPT_COUNT, OPT_BLOCK, OPT_NO_ACK, OPT_CREATE, OPT_PENDING };
@@ -26,7 +26,7 @@ enum { OPT_FROM = 256, OPT_LAST, OPT_COUNT, OPT_BLOCK, OPT_NO_ACK, OPT_CREATE, O
 static const struct argp_option options[] = {
     {"follow", 'f', 0, 0, "Go on with what comes, until Ctrl-C", 1},
     {"from", OPT_FROM, "WHERE", 0, "Begin at " POSITION_HELP "; default: START", 1},
-    {"last", OPT_LAST, "N", 0, "Begin with the last N entries of each stream", 1},
+    {"last", OPT_LAST, "N", 0, "Begin with the last N entries of each stream (0: as --from END)", 1},
     {"count", OPT_COUNT, "N", 0, "End after N entries", 1},
     {"block", OPT_BLOCK, "DURATION", 0, "End when nothing came for so long; default: at once", 1},
     {0, 0, 0, 0, "As a member of a group, who share the entries:", 2},
@@ -58,14 +58,14 @@ static const char doc[] =
 static void check(struct read *r, struct argp_state *state)
 {
     if (r->tool.arg_count == 0) argp_error(state, "which STREAM?");
-    if (r->from && r->last) argp_error(state, "either --from or --last");
+    if (r->from && r->last >= 0) argp_error(state, "either --from or --last");
     if (r->follow.consumer && !r->follow.group) argp_error(state, "--consumer goes with --group");
     if (r->follow.group && !r->follow.consumer)
         argp_error(state,
                    "--group needs --consumer NAME: readers of one name share what is pending");
     if (!r->follow.group && (!r->follow.acknowledge || r->create || r->follow.earlier))
         argp_error(state, "--no-ack, --pending and --create go with --group");
-    if (r->follow.group && r->last) argp_error(state, "--last is for reading without a group");
+    if (r->follow.group && r->last >= 0) argp_error(state, "--last is for reading without a group");
     if (r->follow.group && r->from && !r->create)
         argp_error(state, "a group knows where it is; --from goes with --create then");
 }
@@ -138,7 +138,7 @@ static bool begin_at(struct read *r, struct follow_cursor *c)
         return false;
     }
     if (p.kind == POSITION_ID) c->after = stream_id_before(p.id);
-    if (p.kind == POSITION_END) return nth_last(r, c->stream, 1, &c->after);
+    if (p.kind == POSITION_END || r->last == 0) return nth_last(r, c->stream, 1, &c->after);
     if (r->last > 0) {
         if (!nth_last(r, c->stream, r->last, &c->after)) return false;
         c->after = stream_id_before(c->after);
@@ -186,7 +186,7 @@ static void put(void *arg, struct bytes stream, const struct leat_reply *entry)
 int cmd_read(int argc, char **argv)
 {
     static const struct argp argp = {options, parse, "STREAM...", doc, 0, 0, 0};
-    struct read r = {.follow = {.left = INT64_MAX, .block_ms = -1, .acknowledge = true}};
+    struct read r = {.follow = {.left = INT64_MAX, .block_ms = -1, .acknowledge = true}, .last = -1};
     r.follow.tool = &r.tool;
     r.follow.put = put;
     r.follow.arg = &r;

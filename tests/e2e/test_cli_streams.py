@@ -193,6 +193,16 @@ def test_follow(cli):
     assert running.stop() == 0 and running.err() == ""
 
 
+@pytest.mark.parametrize("begin", [["--from", "END"], ["--last", "0"]])
+def test_follow_from_the_end(cli, begin):
+    add(cli, "s", "1-0")
+    running = cli.start("read", "s", "-f", "--count", "1", *begin)
+    time.sleep(0.3)
+    add(cli, "s", "2-0")
+    assert running.wait_lines(1) == ["2-0 n=0"]
+    assert running.process.wait(20) == 0
+
+
 def test_follow_from_the_end_of_what_is_not_there_yet(cli):
     running = cli.start("read", "s", "-f", "--from", "END", "--count", "2")
     time.sleep(0.3)
