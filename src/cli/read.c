@@ -58,6 +58,7 @@ static const char doc[] =
 static void check(struct read *r, struct argp_state *state)
 {
     if (r->tool.arg_count == 0) argp_error(state, "which STREAM?");
+    tool_check_distinct(&r->tool, state);
     if (r->from && r->last >= 0) argp_error(state, "either --from or --last");
     if (r->follow.consumer && !r->follow.group) argp_error(state, "--consumer goes with --group");
     if (r->follow.group && !r->follow.consumer)

@@ -63,6 +63,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (s->tool.arg_count == 0) argp_error(state, "to which CHANNEL?");
+        tool_check_distinct(&s->tool, state);
         if (s->from && !s->durable)
             argp_error(state, "--from goes with --durable NAME: an ordinary channel has no past");
         if (s->durable && *s->durable == '\0') argp_error(state, "--durable needs a name");

@@ -153,7 +153,7 @@ def test_sub_ends_when_nobody_reads(cli):
 
 @pytest.mark.parametrize("words", [
     ["pub"], ["sub"], ["subscribers"], ["sub", "a", "--from", "START"], ["sub", "a", "--durable", ""],
-    ["sub", "a", "--count", "x"], ["sub", "--pattern", "kept*", "--durable", "n"],
+    ["sub", "a", "a"], ["sub", "a", "--count", "x"], ["sub", "--pattern", "kept*", "--durable", "n"],
 ])
 def test_wrong_usage(cli, words):
     done = cli.run(*words, status=2)

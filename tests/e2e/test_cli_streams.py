@@ -124,7 +124,7 @@ def test_add_refused(cli):
     ["add", "s", "--maxlen", "1", "--minid", "2", "a", "b"], ["add", "s", "--minid", "START", "a", "b"],
     ["read"], ["read", "s", "--from", "whenever"], ["read", "s", "--group", "g"],
     ["read", "s", "--consumer", "c"], ["read", "s", "--no-ack"], ["read", "s", "--block", "5"],
-    ["read", "s", "--from", "START", "--last", "1"], ["read", "s", "-g", "g", "-c", "c", "--from", "START"],
+    ["read", "s", "t", "s"], ["read", "s", "--from", "START", "--last", "1"], ["read", "s", "-g", "g", "-c", "c", "--from", "START"],
 ])
 def test_wrong_usage(cli, words):
     done = cli.run(*words, status=2)

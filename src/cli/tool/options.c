@@ -1,6 +1,7 @@
 /* The command line's side of tool.h. */
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -81,6 +82,14 @@ int64_t tool_parse_span(struct argp_state *state, const char *option, const char
     if (units_duration_ms(bytes_of(arg), &ms, &why) < 0)
         argp_error(state, "%s %s: write a duration such as 500ms, 10s, 30m, 2h or 7d", option, arg);
     return ms;
+}
+
+void tool_check_distinct(const struct tool *t, struct argp_state *state)
+{
+    for (size_t i = 0; i < t->arg_count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(t->args[i], t->args[k]) == 0)
+                argp_error(state, "`%s' is named twice", t->args[i]);
 }
 
 void tool_fini(struct tool *t)

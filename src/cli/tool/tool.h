@@ -57,6 +57,8 @@ void tool_parse(const struct argp *argp, int argc, char **argv, void *input);
 /* The value of an option; wrong ones end the process with a sentence. */
 int64_t tool_parse_count(struct argp_state *state, const char *option, const char *arg);
 int64_t tool_parse_span(struct argp_state *state, const char *option, const char *arg);
+/* Wrong usage when an argument is there twice: two cursors in one stream would read it for ever. */
+void tool_check_distinct(const struct tool *t, struct argp_state *state);
 void tool_fini(struct tool *t);
 
 /* ---- The server ---- */
