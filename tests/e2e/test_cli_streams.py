@@ -239,6 +239,15 @@ def test_group_shares_and_acknowledges(cli):
     assert texts(cli.call("XPENDING", "s", "g"))[0] == 0
 
 
+def test_a_refused_acknowledgement_is_said(cli):
+    add(cli, "s", "1-0", "2-0")
+    cli.call("XGROUP", "CREATE", "s", "g", "0")
+    cli.call("ACL", "SETUSER", "reads", "on", ">open", "~*", "+@all", "-xack")
+    done = cli.run("read", "s", "-g", "g", "-c", "c", "-f", url=cli.url.replace("//", "//reads:open@"), status=1)
+    assert done.stdout == "1-0 n=0\n2-0 n=1\n" and "NOPERM" in done.stderr
+    cli.call("ACL", "DELUSER", "reads")
+
+
 def test_group_created_at(cli):
     add(cli, "s", "1-0", "2-0", "3-0")
     assert column(cli.lines("read", "s", "-g", "g", "-c", "c", "--create", "--from", "2-0"), 0) == ["2-0", "3-0"]

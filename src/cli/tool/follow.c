@@ -92,8 +92,8 @@ static size_t put_stream(struct follow *f, const struct leat_reply *pair, struct
     return count;
 }
 
-/* 1: entries were put (and acknowledged); 0: there were none; -1: the connection broke, or the
- * output's reader is gone. */
+/* 1: entries were put (and acknowledged); 0: there were none; -1: the connection broke, the output's
+ * reader is gone, or the server refuses that they be acknowledged. */
 static int put_reply(struct follow *f, const struct leat_reply *reply)
 {
     size_t seen = 0;
@@ -108,7 +108,10 @@ static int put_reply(struct follow *f, const struct leat_reply *reply)
             done = leat_sync_receive(f->tool->server);
         ask_fini(&ack);
         if (!written || (acknowledge && done == NULL)) return -1;
+        bool refused = done != NULL && leat_reply_type(done) == LEAT_ERROR;
+        if (refused) tool_refuse(f->tool, done);
         leat_sync_reply_free(done);
+        if (refused) return -1;
     }
     return seen > 0;
 }
