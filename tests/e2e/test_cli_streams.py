@@ -99,6 +99,14 @@ def test_add_a_wrong_line_is_named(cli):
     assert cli.call("XLEN", "s") == (b":", b"2")
 
 
+def test_add_a_line_without_end(cli):
+    with open("/dev/zero", "rb") as zeros:
+        done = subprocess.run([leat_binary(), "add", "s", "--lines"], stdin=zeros, capture_output=True, text=True,
+                              timeout=60, env={"LEAT_URL": cli.url})
+    assert done.returncode == 2 and "a line is longer than 64 MB" in done.stderr
+    assert cli.call("EXISTS", "s") == (b":", b"0")
+
+
 def test_add_trims(cli):
     add(cli, "s", "1-0", "2-0", "3-0")
     cli.run("add", "s", "--maxlen", "2", "--id", "4-0", "a", "b")

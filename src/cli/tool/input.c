@@ -30,6 +30,11 @@ static bool hand_out(struct buf *b, size_t from, const struct input *in)
     return more;
 }
 
+const char *input_error(int rc)
+{
+    return rc == -E2BIG ? "a line is longer than 64 MB" : strerror(-rc);
+}
+
 int input_lines(int fd, const struct input *in)
 {
     struct buf b = {0};

@@ -17,5 +17,7 @@ struct input {
 /* Until the end of the file, or until a callback says so: 0. A line beyond INPUT_LINE_MAX is
  * -E2BIG, a failed read another negative errno. The last line needs no \n. */
 int input_lines(int fd, const struct input *in);
+/* What such a number means, as a person would say it. */
+const char *input_error(int rc);
 
 #endif
