@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import subprocess
 import time
 
@@ -277,6 +278,21 @@ def test_a_closed_pipe_ends_it(cli):
     done = subprocess.run(["bash", "-c", script, leat_binary()], capture_output=True, text=True, timeout=20,
                           env={"LEAT_URL": cli.url, "PATH": "/usr/bin:/bin"})
     assert done.stdout.splitlines()[1] == "0" and done.stderr == ""
+
+
+def test_output_that_does_not_block(cli):
+    """A pipe that is full for now is waited for, not taken for broken."""
+    cli.run("add", "s", "-q", stdin="".join('{"n":%d}\n' % n for n in range(20000)))
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    process = subprocess.Popen([leat_binary(), "read", "s"], stdout=theirs, stderr=subprocess.PIPE,
+                               env={"LEAT_URL": cli.url})
+    os.close(theirs)
+    time.sleep(0.3)  # it fills the pipe meanwhile
+    with os.fdopen(ours, "rb") as pipe:
+        assert pipe.read().count(b"\n") == 20000
+    assert process.wait(20) == 0 and process.stderr.read() == b""
+    process.stderr.close()
 
 
 def test_nothing_is_acknowledged_that_nobody_read(cli):

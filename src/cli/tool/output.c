@@ -1,7 +1,7 @@
 /* Standard output, and the signals that end a command; see tool.h. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/tool/tool.h"
@@ -30,15 +30,26 @@ bool tool_over(const struct tool *t)
     return stopped || t->closed;
 }
 
+/* Whoever started us may have left standard output non-blocking: a shell's other jobs, ssh, node. */
+static void wait_for_room(void)
+{
+    struct pollfd p = {STDOUT_FILENO, POLLOUT, 0};
+    poll(&p, 1, -1);
+}
+
 bool tool_flush(struct tool *t)
 {
     struct bytes left = buf_bytes(&t->out);
     while (left.len > 0 && !t->closed) {
         ssize_t n = write(STDOUT_FILENO, left.data, left.len);
+        if (n < 0 && errno == EAGAIN && !stopped) {
+            wait_for_room();
+            continue;
+        }
         if (n < 0 && errno == EINTR && !stopped) continue;
         if (n < 0) {
             t->closed = true;
-            if (errno != EPIPE && errno != EINTR)
+            if (errno != EPIPE && errno != EINTR && errno != EAGAIN)
                 tool_fail(t, TOOL_REFUSED, "cannot write the output: %s", strerror(errno));
             break;
         }
