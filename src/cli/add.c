@@ -10,7 +10,7 @@
 #include "cli/tool/entry.h"
 #include "cli/tool/input.h"
 #include "cli/tool/text.h"
-#include "cli/tool/tool.h"
+#include "cli/tool/trimming.h"
 #include "flow/json.h"
 
 enum { WINDOW = 128 };
@@ -18,15 +18,15 @@ enum { WINDOW = 128 };
 struct add {
     struct tool tool;
     struct bytes stream;
-    const char *id, *maxlen, *minid_text, *lines;
-    char minid[STREAM_ID_TEXT];
-    bool approximate, nomkstream, quiet;
+    const char *id, *lines;
+    struct trimming trimming;
+    bool nomkstream, quiet;
     struct json_parser *parser;
     uint64_t line; /* of standard input */
     size_t waiting;
 };
 
-enum { OPT_ID = 256, OPT_MAXLEN, OPT_MINID, OPT_NOMKSTREAM, OPT_LINES };
+enum { OPT_ID = 256, OPT_NOMKSTREAM, OPT_LINES };
 
 static const struct argp_option options[] = {
     {"id", OPT_ID, "ID", 0,
@@ -36,9 +36,7 @@ static const struct argp_option options[] = {
     {"nomkstream", OPT_NOMKSTREAM, 0, 0, "Do not make a stream that is not there", 1},
     {"quiet", 'q', 0, 0, "Do not print the ids", 1},
     {0, 0, 0, 0, "Trimming while adding:", 2},
-    {"maxlen", OPT_MAXLEN, "N", 0, "Keep the newest N entries", 2},
-    {"minid", OPT_MINID, "ID|TIME", 0, "Keep entries from this id or time on (7d-ago)", 2},
-    {"approximate", '~', 0, 0, "Trim where it is cheap: some more entries may stay", 2},
+    TRIMMING_OPTIONS(2),
     TOOL_OPTIONS,
 };
 
@@ -68,21 +66,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_ID:
         a->id = arg;
         return 0;
-    case OPT_MAXLEN:
-        tool_parse_count(state, "--maxlen", arg);
-        a->maxlen = arg;
-        return 0;
-    case OPT_MINID:
-        a->minid_text = arg;
-        return 0;
     case OPT_LINES:
         a->lines = arg ? arg : "data";
         return 0;
     case OPT_NOMKSTREAM:
         a->nomkstream = true;
-        return 0;
-    case '~':
-        a->approximate = true;
         return 0;
     case 'q':
         a->quiet = true;
@@ -91,26 +79,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (a->tool.arg_count == 0) argp_error(state, "to which STREAM?");
         if (a->tool.arg_count % 2 == 0)
             argp_error(state, "the field `%s' has no value", a->tool.args[a->tool.arg_count - 1]);
-        if (a->maxlen && a->minid_text) argp_error(state, "either --maxlen or --minid");
+        if (a->trimming.maxlen && a->trimming.minid)
+            argp_error(state, "either --maxlen or --minid");
         if (a->lines && a->tool.arg_count > 1) argp_error(state, "either fields or --lines");
         return 0;
     default:
+        if (trimming_option(&a->trimming, key, arg, state) == 0) return 0;
         return tool_option(&a->tool, key, arg);
     }
-}
-
-static bool resolve_minid(struct add *a)
-{
-    struct position p;
-    const char *why = "an id or a time, not START or END";
-    if (a->minid_text == NULL) return true;
-    if (!position_parse(a->minid_text, tool_server_ms(&a->tool), &p, &why) ||
-        p.kind != POSITION_ID) {
-        tool_fail(&a->tool, TOOL_USAGE, "--minid %s: %s", a->minid_text, why);
-        return false;
-    }
-    stream_id_text(p.id, a->minid);
-    return true;
 }
 
 static void begin_entry(const struct add *a, struct ask *ask)
@@ -118,11 +94,7 @@ static void begin_entry(const struct add *a, struct ask *ask)
     ask_text(ask, "XADD");
     ask_bytes(ask, a->stream);
     if (a->nomkstream) ask_text(ask, "NOMKSTREAM");
-    if (a->maxlen || a->minid_text) {
-        ask_text(ask, a->maxlen ? "MAXLEN" : "MINID");
-        if (a->approximate) ask_text(ask, "~");
-        ask_text(ask, a->maxlen ? a->maxlen : a->minid);
-    }
+    trimming_put(&a->trimming, ask);
     ask_text(ask, a->id ? a->id : "*");
 }
 
@@ -258,7 +230,7 @@ int cmd_add(int argc, char **argv)
     struct add a = {0};
     tool_parse(&argp, argc, argv, &a);
     a.stream = bytes_of(a.tool.args[0]);
-    if (tool_connect(&a.tool) && resolve_minid(&a)) {
+    if (tool_connect(&a.tool) && trimming_resolve(&a.trimming, &a.tool)) {
         if (a.tool.arg_count > 1) add_arguments(&a);
         else add_lines(&a);
     }

@@ -3,25 +3,21 @@
 #include <stdlib.h>
 
 #include "cli/cli.h"
-#include "cli/tool/tool.h"
-#include "cli/tool/when.h"
+#include "cli/tool/trimming.h"
 #include "http/json_out.h"
 
 struct trim {
     struct tool tool;
     struct bytes stream;
-    const char *maxlen, *minid;
+    struct trimming trimming;
     int64_t older_ms; /* -1: not given */
-    bool approximate;
 };
 
-enum { OPT_MAXLEN = 256, OPT_MINID, OPT_OLDER };
+enum { OPT_OLDER = 256 };
 
 static const struct argp_option options[] = {
-    {"maxlen", OPT_MAXLEN, "N", 0, "Keep the newest N entries", 1},
-    {"minid", OPT_MINID, "ID|TIME", 0, "Keep entries from this id or time on", 1},
     {"older-than", OPT_OLDER, "DURATION", 0, "Remove what was added longer ago, by its id", 1},
-    {"approximate", '~', 0, 0, "Trim where it is cheap: some more entries may stay", 1},
+    TRIMMING_OPTIONS(1),
     TOOL_OPTIONS,
 };
 
@@ -39,43 +35,27 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct trim *t = state->input;
     switch (key) {
-    case OPT_MAXLEN:
-        tool_parse_count(state, "--maxlen", arg);
-        t->maxlen = arg;
-        return 0;
-    case OPT_MINID:
-        t->minid = arg;
-        return 0;
     case OPT_OLDER:
         t->older_ms = tool_parse_span(state, "--older-than", arg);
         return 0;
-    case '~':
-        t->approximate = true;
-        return 0;
     case ARGP_KEY_END:
         if (t->tool.arg_count != 1) argp_error(state, "which STREAM? One at a time");
-        if (!!t->maxlen + !!t->minid + (t->older_ms >= 0) != 1)
+        if (!!t->trimming.maxlen + !!t->trimming.minid + (t->older_ms >= 0) != 1)
             argp_error(state, "one of --maxlen, --minid and --older-than");
         return 0;
     default:
+        if (trimming_option(&t->trimming, key, arg, state) == 0) return 0;
         return tool_option(&t->tool, key, arg);
     }
 }
 
-/* The id to keep from; false, said on standard error, when it is none. */
-static bool resolve(struct trim *t, char *id)
+static bool resolve(struct trim *t)
 {
-    struct position p = {.kind = POSITION_ID};
-    const char *why = "an id or a time, not START or END";
+    struct stream_id id = {0, 0};
+    if (t->older_ms < 0) return trimming_resolve(&t->trimming, &t->tool);
     int64_t now_ms = tool_server_ms(&t->tool);
-    if (t->maxlen != NULL) return true;
-    if (t->minid == NULL) {
-        p.id.ms = t->older_ms < now_ms ? (uint64_t)(now_ms - t->older_ms) : 0;
-    } else if (!position_parse(t->minid, now_ms, &p, &why) || p.kind != POSITION_ID) {
-        tool_fail(&t->tool, TOOL_USAGE, "--minid %s: %s", t->minid, why);
-        return false;
-    }
-    stream_id_text(p.id, id);
+    if (t->older_ms < now_ms) id.ms = (uint64_t)(now_ms - t->older_ms);
+    stream_id_text(id, t->trimming.from);
     return true;
 }
 
@@ -113,18 +93,15 @@ static int64_t number_of(struct trim *t, const char *command)
 
 static void trim(struct trim *t)
 {
-    char id[STREAM_ID_TEXT];
     struct ask a = {0};
     int64_t exists = number_of(t, "EXISTS");
     if (exists == 0)
         tool_fail(&t->tool, TOOL_REFUSED, "there is no stream %.*s; `leat streams` lists them",
                   (int)t->stream.len, t->stream.data);
-    if (exists <= 0 || !resolve(t, id)) return;
+    if (exists <= 0 || !resolve(t)) return;
     ask_text(&a, "XTRIM");
     ask_bytes(&a, t->stream);
-    ask_text(&a, t->maxlen ? "MAXLEN" : "MINID");
-    if (t->approximate) ask_text(&a, "~");
-    ask_text(&a, t->maxlen ? t->maxlen : id);
+    trimming_put(&t->trimming, &a);
     struct leat_reply *r = tool_call(&t->tool, &a);
     int64_t length = r != NULL ? number_of(t, "XLEN") : -1;
     if (length >= 0) tell(t, leat_reply_integer(r), length);
