@@ -2,14 +2,7 @@
 #include "cli/tool/entry.h"
 
 #include "cli/tool/text.h"
-
-static struct bytes text_of(const struct leat_reply *r)
-{
-    struct bytes text = {"", 0};
-    const char *data = r != NULL ? leat_reply_text(r, &text.len) : NULL;
-    if (data != NULL) text.data = data;
-    return text;
-}
+#include "cli/tool/tool.h"
 
 void entry_put_json_id(struct json_out *j, const char *id_name, const char *time_name,
                        struct bytes id)
@@ -49,8 +42,8 @@ static void put_json(struct buf *out, struct bytes stream, struct bytes id,
     } else {
         json_out_object(&j);
         for (size_t i = 0; i + 1 < leat_reply_count(fields); i += 2) {
-            json_out_name(&j, text_of(leat_reply_at(fields, i)));
-            json_out_string(&j, text_of(leat_reply_at(fields, i + 1)));
+            json_out_name(&j, tool_text(leat_reply_at(fields, i)));
+            json_out_string(&j, tool_text(leat_reply_at(fields, i + 1)));
         }
         json_out_object_end(&j);
     }
@@ -73,9 +66,9 @@ static void put_text(struct buf *out, const struct entry_style *style, struct by
     if (leat_reply_type(fields) == LEAT_NULL) buf_append(out, " (deleted)", 10);
     for (size_t i = 0; i + 1 < leat_reply_count(fields); i += 2) {
         buf_putc(out, ' ');
-        text_put_word(out, text_of(leat_reply_at(fields, i)));
+        text_put_word(out, tool_text(leat_reply_at(fields, i)));
         buf_putc(out, '=');
-        text_put_word(out, text_of(leat_reply_at(fields, i + 1)));
+        text_put_word(out, tool_text(leat_reply_at(fields, i + 1)));
     }
 }
 
@@ -83,7 +76,7 @@ bool entry_put(struct buf *out, const struct entry_style *style, struct bytes st
                const struct leat_reply *entry)
 {
     if (leat_reply_count(entry) < 2 || leat_reply_type(entry) != LEAT_ARRAY) return false;
-    struct bytes id = text_of(leat_reply_at(entry, 0));
+    struct bytes id = tool_text(leat_reply_at(entry, 0));
     const struct leat_reply *fields = leat_reply_at(entry, 1);
     if (style->json) put_json(out, stream, id, fields);
     else put_text(out, style, stream, id, fields);

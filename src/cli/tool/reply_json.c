@@ -1,13 +1,7 @@
 /* See reply_json.h. */
 #include "cli/tool/reply_json.h"
 
-static struct bytes text_of(const struct leat_reply *r)
-{
-    struct bytes text = {"", 0};
-    const char *data = leat_reply_text(r, &text.len);
-    if (data != NULL) text.data = data;
-    return text;
-}
+#include "cli/tool/tool.h"
 
 void reply_put_json(struct json_out *j, const struct leat_reply *r)
 {
@@ -22,7 +16,7 @@ void reply_put_json(struct json_out *j, const struct leat_reply *r)
     } else if (type == LEAT_MAP) {
         json_out_object(j);
         for (size_t i = 0; i + 1 < leat_reply_count(r); i += 2) {
-            json_out_name(j, text_of(leat_reply_at(r, i)));
+            json_out_name(j, tool_text(leat_reply_at(r, i)));
             reply_put_json(j, leat_reply_at(r, i + 1));
         }
         json_out_object_end(j);
@@ -35,6 +29,6 @@ void reply_put_json(struct json_out *j, const struct leat_reply *r)
     } else if (type == LEAT_NULL) {
         json_out_null(j);
     } else {
-        json_out_string(j, text_of(r));
+        json_out_string(j, tool_text(r));
     }
 }
