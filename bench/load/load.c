@@ -204,6 +204,7 @@ int main(int argc, char **argv)
                                      NULL,
                                      NULL,
                                      NULL};
+    argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &a);
     if (a.run.pipeline == 0) a.run.pipeline = a.run.rate > 0 ? OPEN_LOOP_PIPELINE : 1;
     const char *wrong = add_commands(&a);
