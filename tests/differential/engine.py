@@ -6,7 +6,7 @@ import socket
 import time
 
 import dynamic
-from compare import same_event_frames, same_exec, same_meaning
+from compare import SKEW, same_event_frames, same_exec, same_meaning
 from exceptions import covering, covering_bytes, covering_frames
 from support.resp import Closed, Connection, Malformed, encode, to_bytes
 
@@ -16,8 +16,9 @@ DEFAULTS = [("hash-max-listpack-entries", "128"), ("hash-max-listpack-value", "6
             ("list-max-listpack-size", "-2"),
             ("zset-max-listpack-entries", "128"), ("zset-max-listpack-value", "64"),
             ("stream-node-max-entries", "100")]
-TOKEN_SECONDS = 2.0
-SILENCE_SECONDS = 0.15
+TOKEN_SECONDS = 10.0  # for what must come: only a server that hangs takes so long
+SILENCE_SECONDS = 0.15  # nothing comes: no less, and no less than so many times what a PING takes elsewhere
+SILENCE_ROUND_TRIPS = 20
 
 
 def alike(args, redis, leat):
@@ -69,6 +70,17 @@ class Side:
             if len(answered) + int(re.search(rb"blocked_clients:(\d+)", info).group(1)) >= len(waiting):
                 return
 
+    def round_trip(self):
+        """Seconds that the server takes to answer somebody else: how busy the machine is."""
+        begun = time.monotonic()
+        self.conn("reset").call("PING")
+        return time.monotonic() - begun
+
+    def take_in(self):
+        """Until the server has had every chance to read what was sent."""
+        for _ in range(8):
+            self.round_trip()
+
     def read_one(self, number):
         try:
             return self.conn(number).read()
@@ -95,12 +107,18 @@ class Side:
                 return frames
             frames.append((raw, reply))
 
+    def _read_patiently(self, number, seconds):
+        try:
+            return self.conn(number).read(seconds)[0]
+        except socket.timeout:
+            return self.conn(number).read(SILENCE_ROUND_TRIPS * self.round_trip() - seconds)[0]
+
     def read_until(self, number, token, expected, seconds):
         """(frames before the token, how it ended); up to `expected` frames are waited for longer."""
         frames = []
         while True:
             try:
-                raw, _ = self.conn(number).read(TOKEN_SECONDS if len(frames) < expected else seconds)
+                raw = self._read_patiently(number, TOKEN_SECONDS if len(frames) < expected else seconds)
             except Closed:
                 return frames, "closed"
             except socket.timeout:
@@ -141,6 +159,7 @@ class Runner:
         """The first Mismatch, or None."""
         self.reset()
         self.queued, self.sent = {}, {}
+        SKEW.forget()
         try:
             at = 0
             while at < len(steps):
@@ -152,6 +171,7 @@ class Runner:
                 at = max(end, at + 1)
             return None
         finally:
+            SKEW.forget()
             for side in self.sides:
                 side.close()
 
@@ -169,10 +189,12 @@ class Runner:
     def _run_batch(self, steps, at, end):
         number = steps[at].conn
         data = b"".join(encode(s.args) for s in steps[at:end])
+        begun = time.monotonic()
         for side in self.sides:
             side.conn(number).send(data)
         for index in range(at, end):
             redis, leat = (side.read_one(number) for side in self.sides)
+            SKEW.saw(time.monotonic() - begun)
             if not self._same(steps[index], redis, leat):
                 return Mismatch(index, steps[index], redis[0], leat[0])
         return None
@@ -198,9 +220,11 @@ class Runner:
                 side.reopen(step.conn)
         elif step.kind == "send":
             self.sent.setdefault(step.conn, []).append(step)
+            begun = time.monotonic()
             for side in self.sides:
                 side.conn(step.conn).send(encode(step.args))
                 side.wait_until_seen([n for n, waiting in self.sent.items() if waiting])
+            SKEW.saw(time.monotonic() - begun)
         elif step.kind == "recv" and self.sent.get(step.conn):
             redis, leat = (side.read_one(step.conn) for side in self.sides)
             if not self._same(self.sent[step.conn].pop(0), redis, leat):
@@ -214,12 +238,13 @@ class Runner:
         return None
 
     def _run_dynamic(self, index, step):
-        got = []
+        got, begun = [], time.monotonic()
         for side in self.sides:
             try:
                 got.append(dynamic.run(side.conn(step.conn), step.args))
             except (Closed, socket.timeout, Malformed) as e:
                 got.append((None, "no reply: %r" % e))
+        SKEW.saw(time.monotonic() - begun)
         if got[0] == got[1] and got[0][1] is None:
             return None
         return Mismatch(index, step, repr(got[0]).encode(), repr(got[1]).encode())
@@ -231,8 +256,12 @@ class Runner:
         for chunk in step.args + [encode([b"PING", token])]:
             for side in self.sides:
                 side.conn(step.conn).send(chunk)
-            # An endless line must be seen to be one before the token's line feed ends it.
-            time.sleep(0.02 if len(chunk) > 60000 else 0.001 if len(step.args) > 1 else 0)
+            if len(chunk) > 60000:  # an endless line must be seen to be one before the token's line feed ends it
+                time.sleep(0.02)
+                for side in self.sides:
+                    side.take_in()
+            elif len(step.args) > 1:
+                time.sleep(0.001)
         frames, ended = self.sides[0].read_until(step.conn, token, 0, SILENCE_SECONDS)
         wait = TOKEN_SECONDS if ended != "silent" else SILENCE_SECONDS
         other = self.sides[1].read_until(step.conn, token, len(frames), wait)
@@ -250,11 +279,12 @@ class Runner:
         data = to_bytes(step.args[0]) if step.kind == "raw" else encode(step.args)
         if step.kind == "token" and not step.args:
             data = b""
-        frames = []
+        frames, begun = [], time.monotonic()
         for side in self.sides:
             side.conn(step.conn).send(data + encode([b"PING", token]))
         for side in self.sides:
             frames.append(side.read_to_token(step.conn, token))
+        SKEW.saw(time.monotonic() - begun)
         redis, leat = frames
         if [raw for raw, _ in redis] == [raw for raw, _ in leat] or same_event_frames(redis, leat):
             return None

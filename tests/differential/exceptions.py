@@ -4,6 +4,7 @@ A difference that no predicate covers is a failure; run.py prints how often each
 
 import re
 
+from compare import SKEW
 from support import resp
 
 
@@ -220,15 +221,15 @@ def _same_told(redis, leat):
     if redis[0] != leat[0]:
         return False
     if not isinstance(redis[1], list) or not isinstance(leat[1], list):
-        return redis == leat or (redis[0] == b":" and abs(int(redis[1]) - int(leat[1])) <= CLOCK_MS and int(redis[1]) > 10**12)
+        return redis == leat or (redis[0] == b":" and SKEW.allows(redis[1], leat[1], CLOCK_MS) and int(redis[1]) > 10**12)
     if not (redis[1] and redis[1][0][0] == b"$" and redis[1][0][1] in (b"name", b"length")):
         return len(redis[1]) == len(leat[1]) and all(map(_same_told, redis[1], leat[1]))
     ours, added = _without(leat, ADDED)
     theirs, _ = _without(redis, ())
     return len(theirs) == len(ours) and all(a == b for (a, _), (b, _) in zip(theirs, ours)) and all(
         _is_count(n) if k in LAG else k.startswith(b"radix-tree-") or _same_told(m, n)
-        or (k == b"idle" and 0 <= int(n[1]) <= int(m[1]) + CLOCK_MS)
-        or (k == b"seen-time" and int(n[1]) >= int(m[1]) - CLOCK_MS)
+        or (k == b"idle" and int(n[1]) >= 0 and (int(n[1]) <= int(m[1]) or SKEW.allows(m[1], n[1], CLOCK_MS)))
+        or (k == b"seen-time" and (int(n[1]) >= int(m[1]) or SKEW.allows(m[1], n[1], CLOCK_MS)))
         for (k, m), (_, n) in zip(theirs, ours)) and all(v[0] == (b"$" if k == b"retention" else b":") for k, v in added)
 
 

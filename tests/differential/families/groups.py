@@ -158,7 +158,7 @@ def events(gen, length):
 def waiting(g):
     keys = g.rng.sample(["x1", "x2", "x3"], g.rng.randint(1, 3))
     return (["XREADGROUP", "GROUP", g.pick(GROUPS[:2]), g.pick(CONSUMERS)] + g.maybe(0.4, "COUNT", g.pick(["1", "2", "10"]))
-            + g.maybe(0.15, "NOACK") + ["BLOCK", g.pick(["0", "5000", "20000"]), "STREAMS"] + keys + [">"] * len(keys))
+            + g.maybe(0.15, "NOACK") + ["BLOCK", g.pick(["0", "300000", "900000"]), "STREAMS"] + keys + [">"] * len(keys))
 
 
 def feeding(g, number):

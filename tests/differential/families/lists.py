@@ -100,7 +100,7 @@ LISTS = ["l1", "l2", "l3"]
 
 
 def timeout(g):
-    return g.pick(["0", "5", "2.5", "0x20"]) if g.chance(0.94) else g.pick(["x", "-1", "", "nan", "-0.5"])
+    return g.pick(["0", "300", "250.5", "0x200"]) if g.chance(0.94) else g.pick(["x", "-1", "", "nan", "-0.5"])
 
 
 def waiting(g, key):

@@ -165,7 +165,7 @@ def waiting(g):
     keys = g.rng.sample(KEYS, g.rng.randint(1, 3))
     ids = [g.pick(["$", "$", "0", "5", "1000"]) for _ in keys]
     return ["XREAD"] + g.maybe(0.4, "COUNT", g.pick(["1", "2", "10"])) + [
-        "BLOCK", g.pick(["0", "5000", "20000"]), "STREAMS"] + keys + ids
+        "BLOCK", g.pick(["0", "300000", "900000"]), "STREAMS"] + keys + ids
 
 
 def feeding(g, number):

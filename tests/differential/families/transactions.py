@@ -56,11 +56,11 @@ def watched_expiry(gen, length):
     """A watched key that runs out, before and after it was watched."""
     steps = hello(gen)
     for _ in range(max(length // 80, 2)):
-        steps += [command(0, "SET", "s1", "v", "PX", "10")]
+        steps += [command(0, "SET", "s1", "v", "PX", "100")]
         if gen.chance(0.5):
-            steps += [Step("sleep", 0, [25]), command(0, "WATCH", "s1")]
+            steps += [Step("sleep", 0, [115]), command(0, "WATCH", "s1")]
         else:
-            steps += [command(0, "WATCH", "s1"), Step("sleep", 0, [25])]
+            steps += [command(0, "WATCH", "s1"), Step("sleep", 0, [115])]
         if gen.chance(0.5):
             steps += [command(1, gen.pick(["GET", "DEL", "TTL"]), "s1")]
         steps += [command(0, "MULTI"), command(0, "GET", "s1"), command(0, "EXEC")]

@@ -135,7 +135,7 @@ def blocking(gen, length):
         waiters = [1] if gen.chance(0.5) else [1, 2]
         for conn in waiters:
             keys = gen.some(lambda: gen.key("z"), 1, 3)
-            timeout = gen.pick(["0", "5", "2.5"]) if gen.chance(0.9) else gen.pick(["x", "-1", "", "nan"])
+            timeout = gen.pick(["0", "300", "250.5"]) if gen.chance(0.9) else gen.pick(["x", "-1", "", "nan"])
             if gen.chance(0.6):
                 args = [gen.pick(["BZPOPMIN", "BZPOPMAX"])] + keys + [timeout]
             else:

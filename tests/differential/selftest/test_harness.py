@@ -2,9 +2,11 @@
 
 import argparse
 import os
+import signal
 import socket
 import sys
 import threading
+import time
 
 import pytest
 
@@ -68,6 +70,40 @@ def test_redis_is_like_redis(two, family):
     for number in range(2):
         found = runner.run(run.sequence(family, 99, number, 120))
         assert found is None, (found.step.show(), found.redis, found.leat)
+
+
+@pytest.mark.parametrize("family", ["keys", "blocking", "groupscareful", "malformed"])
+def test_a_server_that_stalls_is_no_difference(two, family):
+    """Nor is a machine that does: one server is stopped for some seconds amid the sequences."""
+    runner, server = Runner(two[0].port, two[1].port), two[1].process
+
+    def stall():
+        time.sleep(0.1)
+        server.send_signal(signal.SIGSTOP)
+        time.sleep(2.5)
+        server.send_signal(signal.SIGCONT)
+    thread = threading.Thread(target=stall)
+    thread.start()
+    try:
+        number = 0
+        while thread.is_alive():
+            found = runner.run(run.sequence(family, 99, number, 120))
+            assert found is None, (found.step.show(), found.redis, found.leat)
+            number += 1
+    finally:
+        thread.join()
+
+
+def test_clocks_are_held_to_what_the_exchanges_took():
+    skew = compare.Skew()
+    assert skew.allows(b"1000", b"1400", 400) and not skew.allows(b"1000", b"1401", 400)
+    assert skew.allows(b"100", b"99", 1, 1000) and not skew.allows(b"100", b"98", 1, 1000)
+    skew.saw(0.1)  # nothing out of the ordinary
+    assert not skew.allows(b"1000", b"1401", 400) and not skew.allows(b"100", b"98", 1, 1000)
+    skew.saw(3)
+    assert skew.allows(b"0", b"6000", 400) and not skew.allows(b"0", b"6002", 400)
+    skew.forget()
+    assert not skew.allows(b"0", b"6000", 400)
 
 
 @pytest.mark.parametrize("family, truth, lie", [
