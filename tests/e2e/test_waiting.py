@@ -1,6 +1,7 @@
 """Clients that wait for lists: how long, in which order, and what happens to those that go away. On
 leat and on redis-server: what is asked here holds for both."""
 
+import select
 import socket
 import threading
 import time
@@ -61,18 +62,28 @@ def clients(either):
     (["BZPOPMIN", "a", "0.1"], (b"*", None))])
 def test_how_long(clients, args, nothing):
     wanted = float(args[1] if args[0] == "BLMPOP" else args[-1])
-    begin = time.monotonic()
-    reply = clients.act.call(*args)
-    took = time.monotonic() - begin
-    assert reply == nothing and wanted - 0.002 <= took < wanted + 0.5
+    for _ in range(5):  # never too short; and not too long where the machine lets it
+        begin = time.monotonic()
+        reply = clients.act.call(*args)
+        took = time.monotonic() - begin
+        assert reply == nothing and wanted - 0.002 <= took
+        if took < wanted + 0.5:
+            return
+    pytest.fail("%.1f s became %.1f s" % (wanted, took))
 
 
 def test_timeouts_end_in_their_own_order(clients):
-    late = clients.waiting("BLPOP", "a", "0.4")
-    soon = clients.waiting("BLPOP", "a", "0.1")
+    for _ in range(5):  # where the machine stalls, both have ended when one is looked at
+        late = clients.waiting("BLPOP", "a", "1.5")
+        soon = clients.waiting("BLPOP", "a", "0.2")
+        begin = time.monotonic()
+        assert answer(soon) is None
+        if time.monotonic() - begin < 1 and not select.select([late.sock], [], [], 0)[0]:
+            break
+        assert answer(late) is None
+    else:
+        pytest.fail("0.2 s was never over before 1.5 s")
     never = clients.waiting("BLPOP", "a", "0")
-    begin = time.monotonic()
-    assert answer(soon) is None and time.monotonic() - begin < 0.3
     assert answer(late) is None
     clients.act.call("RPUSH", "a", "x", "y")
     assert answer(never) == [b"a", b"x"] and texts(clients.act.call("LLEN", "a")) == 1
