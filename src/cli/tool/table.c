@@ -90,17 +90,12 @@ static void put_aligned(struct buf *out, struct bytes text, size_t width, bool r
     if (!right && !last) put_spaces(out, pad);
 }
 
-/* Cuts the line that begins at `start` to `max` characters. */
+/* Cuts the line that begins at `start` to `max` columns. */
 static void cut_line(struct buf *out, size_t start, int max)
 {
-    size_t at = start;
-    if (max <= 0 || text_width((struct bytes){out->data + start, out->len - start}) <= (size_t)max)
-        return;
-    for (int n = 0; n < max - 1 && at < out->len; n++) {
-        at++;
-        while (at < out->len && ((unsigned char)out->data[at] & 0xc0) == 0x80) at++;
-    }
-    out->len = at;
+    struct bytes line = {out->data + start, out->len - start};
+    if (max <= 0 || text_width(line) <= (size_t)max) return;
+    out->len = start + text_cut(line, (size_t)max - 1);
     buf_append(out, "\xe2\x80\xa6", 3); /* an ellipsis */
 }
 

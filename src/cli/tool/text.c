@@ -64,14 +64,60 @@ void text_put_word(struct buf *out, struct bytes word)
     buf_putc(out, '"');
 }
 
+/* Ranges of code points that take 0 or 2 columns, in order: the blocks of Unicode's East Asian Width
+ * and of its combining marks that people use. */
+static const struct {
+    uint32_t from, to;
+    unsigned columns;
+} unusual[] = {{0x300, 0x36f, 0},     {0x1100, 0x115f, 2},   {0x200b, 0x200f, 0},
+               {0x231a, 0x231b, 2},   {0x23e9, 0x23ec, 2},   {0x2614, 0x2615, 2},
+               {0x2648, 0x2653, 2},   {0x26a1, 0x26a1, 2},   {0x26bd, 0x26be, 2},
+               {0x2705, 0x2705, 2},   {0x2728, 0x2728, 2},   {0x274c, 0x274c, 2},
+               {0x2753, 0x2755, 2},   {0x2757, 0x2757, 2},   {0x2795, 0x2797, 2},
+               {0x2b50, 0x2b50, 2},   {0x2e80, 0x303e, 2},   {0x3041, 0x33ff, 2},
+               {0x3400, 0x4dbf, 2},   {0x4e00, 0xa4cf, 2},   {0xa960, 0xa97f, 2},
+               {0xac00, 0xd7a3, 2},   {0xf900, 0xfaff, 2},   {0xfe00, 0xfe0f, 0},
+               {0xfe30, 0xfe6f, 2},   {0xff01, 0xff60, 2},   {0xffe0, 0xffe6, 2},
+               {0x1f300, 0x1f64f, 2}, {0x1f680, 0x1f6ff, 2}, {0x1f900, 0x1f9ff, 2},
+               {0x1fa70, 0x1faff, 2}, {0x20000, 0x3fffd, 2}};
+
+/* Of the character at the start, which has so many bytes; 0 bytes: none that could be shown. */
+static size_t columns_of(const unsigned char *s, size_t len)
+{
+    if (len < 2) return 1;
+    uint32_t c = s[0] & (0xffu >> (len + 1));
+    for (size_t i = 1; i < len; i++) c = c << 6 | (s[i] & 0x3f);
+    for (size_t i = 0; i < sizeof unusual / sizeof *unusual && unusual[i].from <= c; i++)
+        if (c <= unusual[i].to) return unusual[i].columns;
+    return 1;
+}
+
+/* Walks until the next character would not fit: its place, and the width up to there. */
+static size_t walk(struct bytes text, size_t max, size_t *ret_width)
+{
+    size_t at = 0, width = 0;
+    while (at < text.len) {
+        const unsigned char *s = (const unsigned char *)text.data + at;
+        size_t len = printable(s, text.len - at), columns = columns_of(s, len);
+        if (columns > max - width) break;
+        width += columns;
+        at += len ? len : 1;
+    }
+    *ret_width = width;
+    return at;
+}
+
 size_t text_width(struct bytes text)
 {
-    size_t width = 0;
-    for (size_t i = 0; i < text.len; width++) {
-        size_t len = printable((const unsigned char *)text.data + i, text.len - i);
-        i += len ? len : 1;
-    }
+    size_t width;
+    walk(text, SIZE_MAX, &width);
     return width;
+}
+
+size_t text_cut(struct bytes text, size_t width)
+{
+    size_t up_to;
+    return walk(text, width, &up_to);
 }
 
 void text_put_size(struct buf *out, int64_t bytes)
