@@ -35,6 +35,7 @@ static void test_words(void **state)
     expect_word(BYTES("\xff"), "\"\\xff\"");
     expect_word(BYTES("\xc2\x9b"), "\"\\xc2\\x9b\""); /* a control sequence in one character */
     expect_word(BYTES("\xe2\x80\xae"), "\"\\xe2\\x80\\xae\""); /* from right to left */
+    expect_word(BYTES("\xe2\x81\xa7"), "\"\\xe2\\x81\\xa7\""); /* the same for a part */
     expect_word(BYTES("\xe2\x82"), "\"\\xe2\\x82\"");          /* cut off */
 }
 
