@@ -1,5 +1,5 @@
 """The mutations: each breaks a promise about durability in one place, and names the suites that must
-then fail (run.py says what a suite is). When the source has moved on, the text is brought up to date
+then fail (`run` says what a suite is). When the source has moved on, the text is brought up to date
 here; one that does not apply any more is a failure of the run."""
 
 import collections
