@@ -292,15 +292,19 @@ static void put_json(struct lag *l, const struct row *row)
     buf_putc(&l->page, '\n');
 }
 
-static void put_heading(struct lag *l)
+static void put_heading(struct lag *l, int columns_max)
 {
+    size_t start = l->page.len;
     if (!l->tool.terminal) {
         when_put_iso(&l->page, l->now.at_ms);
         buf_putc(&l->page, '\n');
         return;
     }
     when_put_short(&l->page, l->now.at_ms, l->now.at_ms);
-    buf_printf(&l->page, "  every %g s  Ctrl-C ends\n\n", (double)l->every_ms / 1000);
+    buf_printf(&l->page, "  every %g s  Ctrl-C ends", (double)l->every_ms / 1000);
+    struct bytes heading = {l->page.data + start, l->page.len - start};
+    if (columns_max > 0) l->page.len = start + text_cut(heading, (size_t)columns_max);
+    buf_printf(&l->page, "\n\n");
 }
 
 static void make_page(struct lag *l)
@@ -314,7 +318,7 @@ static void make_page(struct lag *l)
         else put_row(l, &l->now.rows[i]);
     }
     if (l->tool.json) return;
-    if (l->every_ms > 0) put_heading(l);
+    if (l->every_ms > 0) put_heading(l, style.columns_max);
     table_put(&l->table, &style, &l->page);
     if (l->now.count == 0) buf_printf(&l->page, "there are no streams\n");
 }

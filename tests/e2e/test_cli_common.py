@@ -150,13 +150,13 @@ def test_no_answer_breaks_it(words, torture):
 
 
 class Terminal:
-    """A command in a terminal of 80 by 12."""
+    """A command in a terminal of 80 by 12, or as wide as given."""
 
-    def __init__(self, url, *words):
+    def __init__(self, url, *words, columns=80):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.environ.update(LEAT_URL=url, TZ="UTC")
-            subprocess.run(["stty", "rows", "12", "cols", "80"])
+            subprocess.run(["stty", "rows", "12", "cols", str(columns)])
             os.execv(leat_binary(), [leat_binary()] + list(words))
         self.text = ""
 
@@ -200,10 +200,24 @@ def test_the_live_table(redis_server):
     for page in pages:
         lines = re.sub(r"\x1b\[\??[0-9;]*[A-Za-z]", "", page).replace("\r", "").rstrip("\n").split("\n")
         assert len(lines) <= 11, page  # the cursor stands below the last
-        assert all(len(line) <= 80 for line in lines), page
+        assert all(len(line) < 80 for line in lines), page  # in the last column a line would lose its end
         assert "more" in lines[-1]
     # What was last seen stays on the ordinary screen.
     assert "stream-with-a-long-name-00" in screen.text[end:]
+    cli.close()
+
+
+def test_the_live_table_in_a_narrow_terminal(redis_server):
+    """Nothing wraps, whatever the names are written in: each line of a page is one of the terminal."""
+    cli = Cli(redis_server, "redis")
+    cli.call("XADD", "\u6ce8\u6587" * 9, "1-0", "a", "b")
+    screen = Terminal(cli.url, "lag", "--watch", "0.2", columns=20)
+    screen.wait_for(r"(?s)\x1b\[H.*\x1b\[H.*\x1b\[J")
+    assert screen.stop() == 0
+    page = screen.text[:screen.text.index("\x1b[?1049l")].split("\x1b[H")[-1]
+    lines = re.sub(r"\x1b\[\??[0-9;]*[A-Za-z]", "", page).replace("\r", "").rstrip("\n").split("\n")
+    assert len(lines) == 4 and lines[2].startswith("STREAM") and lines[3] == "\u6ce8\u6587" * 4 + "\u6ce8\u2026"
+    assert all(sum(2 if c > "\u2e80" else 1 for c in line) < 20 for line in lines), lines
     cli.close()
 
 
