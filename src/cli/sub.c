@@ -239,7 +239,7 @@ int cmd_sub(int argc, char **argv)
     if (!tool_connect(&s.tool)) return tool_end(&s.tool);
     bool here = s.durable == NULL || has_durable_channels(&s);
     if (here && s.tool.status == TOOL_OK) run(&s);
-    else if (!here) sub_streams(&s);
+    else if (s.tool.status == TOOL_OK) sub_streams(&s);
     if (tool_over(&s.tool) && s.tool.status == TOOL_UNREACHABLE) s.tool.status = TOOL_OK;
     return tool_end(&s.tool);
 }
