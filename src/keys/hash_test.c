@@ -25,11 +25,10 @@ struct model {
     size_t count;
 };
 
-static struct key new_hash(void)
+static void new_hash(struct key *k)
 {
-    struct key k = {.type = KEY_HASH};
-    hash_init(&k);
-    return k;
+    *k = (struct key){.type = KEY_HASH};
+    hash_init(k);
 }
 
 static struct bytes field_name(char *room, int i)
@@ -99,7 +98,8 @@ static void check(const struct key *k, const struct model *m)
 
 static void run(int fields, size_t value_max, enum key_encoding expected)
 {
-    struct key k = new_hash();
+    struct key k;
+    new_hash(&k);
     struct model *m = mem_calloc(sizeof *m);
     for (int step = 0; step < 3000; step++) {
         int i = (int)rng_below(&rng, (uint64_t)fields);
@@ -130,7 +130,8 @@ static void test_table(void **state)
 
 static void test_turns_by_count(void **state)
 {
-    struct key k = new_hash();
+    struct key k;
+    new_hash(&k);
     char room[32];
     for (int i = 0; i < 65; i++) {
         assert_int_equal(k.encoding, ENC_LISTPACK);
@@ -143,7 +144,8 @@ static void test_turns_by_count(void **state)
 
 static void test_turns_by_length(void **state)
 {
-    struct key k = new_hash();
+    struct key k;
+    new_hash(&k);
     char text[65];
     memset(text, 'x', sizeof text);
     hash_set(&k, BYTES("a"), (struct bytes){text, 64}, &usual);

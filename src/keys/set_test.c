@@ -31,11 +31,10 @@ static struct bytes member_text(char *room, int i, int integers)
     return (struct bytes){room, (size_t)n};
 }
 
-static struct key new_set(struct bytes first)
+static void new_set(struct key *k, struct bytes first)
 {
-    struct key k = {.type = KEY_SET};
-    set_init(&k, first, &usual);
-    return k;
+    *k = (struct key){.type = KEY_SET};
+    set_init(k, first, &usual);
 }
 
 static void check(const struct key *k, const struct model *m, int members, int integers)
@@ -63,7 +62,8 @@ static void run(int members, int integers, enum key_encoding expected)
 {
     char room[32];
     struct model m = {0};
-    struct key k = new_set(member_text(room, 0, integers));
+    struct key k;
+    new_set(&k, member_text(room, 0, integers));
     for (int step = 0; step < 4000; step++) {
         int i = (int)rng_below(&rng, (uint64_t)members);
         struct bytes member = member_text(room, i, integers);
@@ -107,7 +107,8 @@ static void test_table(void **state)
 static void assert_turn(int integers, const char *then, enum key_encoding expected)
 {
     char room[32];
-    struct key k = new_set(BYTES("0"));
+    struct key k;
+    new_set(&k, BYTES("0"));
     for (int i = 0; i < integers; i++)
         set_add(&k, (struct bytes){room, (size_t)sprintf(room, "%d", i)}, &usual);
     assert_int_equal(k.encoding, ENC_INTSET);

@@ -13,10 +13,8 @@
 
 static struct rng rng;
 
-static struct key new_key(void)
-{
-    return (struct key){.type = KEY_STRING, .encoding = ENC_EMBSTR, .expire_at_ms = KEY_NEVER};
-}
+static const struct key new_key = {
+    .type = KEY_STRING, .encoding = ENC_EMBSTR, .expire_at_ms = KEY_NEVER};
 
 static void check(const struct key *k, const struct buf *model)
 {
@@ -29,7 +27,7 @@ static void check(const struct key *k, const struct buf *model)
 
 static void assert_set(const char *text, enum key_encoding encoding)
 {
-    struct key k = new_key();
+    struct key k = new_key;
     struct buf model = {0};
     buf_put(&model, bytes_of(text));
     str_set(&k, bytes_of(text));
@@ -57,7 +55,7 @@ static void test_encodings(void **state)
 
 static void test_integer(void **state)
 {
-    struct key k = new_key();
+    struct key k = new_key;
     int64_t n = 7;
     str_set(&k, BYTES("12"));
     assert_true(str_get_integer(&k, &n));
@@ -82,7 +80,7 @@ static void write_model(struct buf *model, size_t offset, struct bytes value)
 
 static void test_model(void **state)
 {
-    struct key k = new_key();
+    struct key k = new_key;
     struct buf model = {0};
     char room[300];
     str_set(&k, BYTES(""));
@@ -103,7 +101,7 @@ static void test_model(void **state)
             break;
         }
         case 2: {
-            struct key copy = new_key();
+            struct key copy = new_key;
             str_ops.copy(&copy, &k);
             str_ops.free(&k);
             k = copy;
@@ -127,7 +125,7 @@ static void test_model(void **state)
 /* Appending byte by byte copies the whole a few times only. */
 static void test_append_grows(void **state)
 {
-    struct key k = new_key();
+    struct key k = new_key;
     size_t before = 0, moves = 0;
     str_set(&k, BYTES(""));
     for (size_t i = 0; i < 100000; i++) {
