@@ -211,8 +211,7 @@ static void add_lines(struct add *a)
     a->parser = json_parser_new();
     int rc = input_lines(STDIN_FILENO, &in);
     if (a->tool.status != TOOL_UNREACHABLE) drain(a);
-    if (rc != 0)
-        tool_fail(&a->tool, TOOL_USAGE, "cannot read standard input: %s", input_error(rc));
+    if (rc != 0) tool_fail(&a->tool, TOOL_USAGE, "cannot read standard input: %s", input_error(rc));
     json_parser_free(a->parser);
 }
 

@@ -151,8 +151,7 @@ static void publish_lines(struct pub *p)
     if (isatty(STDIN_FILENO))
         tool_note(&p->tool, "reading messages from the terminal, one per line; Ctrl-D ends");
     int rc = input_lines(STDIN_FILENO, &in);
-    if (rc != 0)
-        tool_fail(&p->tool, TOOL_USAGE, "cannot read standard input: %s", input_error(rc));
+    if (rc != 0) tool_fail(&p->tool, TOOL_USAGE, "cannot read standard input: %s", input_error(rc));
 }
 
 int cmd_pub(int argc, char **argv)

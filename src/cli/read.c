@@ -26,7 +26,8 @@ enum { OPT_FROM = 256, OPT_LAST, OPT_COUNT, OPT_BLOCK, OPT_NO_ACK, OPT_CREATE, O
 static const struct argp_option options[] = {
     {"follow", 'f', 0, 0, "Go on with what comes, until Ctrl-C", 1},
     {"from", OPT_FROM, "WHERE", 0, "Begin at " POSITION_HELP "; default: START", 1},
-    {"last", OPT_LAST, "N", 0, "Begin with the last N entries of each stream (0: as --from END)", 1},
+    {"last", OPT_LAST, "N", 0, "Begin with the last N entries of each stream (0: as --from END)",
+     1},
     {"count", OPT_COUNT, "N", 0, "End after N entries", 1},
     {"block", OPT_BLOCK, "DURATION", 0, "End when nothing came for so long; default: at once", 1},
     {0, 0, 0, 0, "As a member of a group, who share the entries:", 2},
@@ -187,7 +188,8 @@ static void put(void *arg, struct bytes stream, const struct leat_reply *entry)
 int cmd_read(int argc, char **argv)
 {
     static const struct argp argp = {options, parse, "STREAM...", doc, 0, 0, 0};
-    struct read r = {.follow = {.left = INT64_MAX, .block_ms = -1, .acknowledge = true}, .last = -1};
+    struct read r = {.follow = {.left = INT64_MAX, .block_ms = -1, .acknowledge = true},
+                     .last = -1};
     r.follow.tool = &r.tool;
     r.follow.put = put;
     r.follow.arg = &r;

@@ -68,7 +68,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "--from goes with --durable NAME: an ordinary channel has no past");
         if (s->durable && *s->durable == '\0') argp_error(state, "--durable needs a name");
         if (s->durable && s->pattern)
-            argp_error(state, "--durable takes channels, not patterns: a position is one of a channel");
+            argp_error(state,
+                       "--durable takes channels, not patterns: a position is one of a channel");
         return 0;
     default:
         return tool_option(&s->tool, key, arg);

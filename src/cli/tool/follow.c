@@ -92,8 +92,8 @@ static size_t put_stream(struct follow *f, const struct leat_reply *pair, struct
     return count;
 }
 
-/* 1: entries were put (and acknowledged); 0: there were none; -1: the connection broke, the output's
- * reader is gone, or the server refuses that they be acknowledged. */
+/* 1: entries were put (and acknowledged); 0: there were none; -1: the connection broke, the
+ * output's reader is gone, or the server refuses that they be acknowledged. */
 static int put_reply(struct follow *f, const struct leat_reply *reply)
 {
     size_t seen = 0;

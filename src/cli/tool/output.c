@@ -30,7 +30,7 @@ bool tool_over(const struct tool *t)
     return stopped || t->closed;
 }
 
-/* Whoever started us may have left standard output non-blocking: a shell's other jobs, ssh, node. */
+/* Whoever started us may have left standard output non-blocking, as ssh and node do. */
 static void wait_for_room(void)
 {
     struct pollfd p = {STDOUT_FILENO, POLLOUT, 0};

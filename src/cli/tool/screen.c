@@ -14,7 +14,7 @@ struct table_style screen_style(const struct tool *t, int lines)
     struct winsize size;
     if (!t->terminal || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
         return style;
-    /* Not the last column: there the cursor waits on the last character, which \033[K would wipe. */
+    /* Not the last column: the cursor would wait on the last character, which \033[K wipes. */
     style.columns_max = size.ws_col > 1 ? size.ws_col - 1 : 1;
     style.rows_max = size.ws_row > lines + 3 ? (size_t)(size.ws_row - lines - 1) : 2;
     return style;

@@ -46,7 +46,8 @@ static void test_lines(void **state)
     expect(&out, "a \"b\" \\ \\x1b]0;x\\x07\\n");
     assert_int_equal(text_width(BYTES("caf\xc3\xa9")), 4);
     assert_int_equal(text_width(BYTES("\xff\xfe")), 2);
-    struct bytes wide = BYTES("a\xe6\xb3\xa8\xe6\x96\x87" "e\xcc\x81\xf0\x9f\x9a\x80"); /* a, two of Chinese, é, a rocket */
+    struct bytes wide = BYTES("a\xe6\xb3\xa8\xe6\x96\x87"
+                              "e\xcc\x81\xf0\x9f\x9a\x80"); /* a, two of Chinese, é, a rocket */
     assert_int_equal(text_width(wide), 1 + 2 + 2 + 1 + 2);
     assert_int_equal(text_cut(wide, 0), 0);
     assert_int_equal(text_cut(wide, 2), 1);

@@ -10,8 +10,8 @@
 void text_put_word(struct buf *out, struct bytes word);
 /* As it is, but for control characters and what is not UTF-8, which become \n, \xHH and so on. */
 void text_put_line(struct buf *out, struct bytes line);
-/* Columns of a terminal: none for marks that combine, two for what East Asian writing and emoji take,
- * one for each byte that is not UTF-8. */
+/* Columns of a terminal: none for marks that combine, two for what East Asian writing and emoji
+ * take, one for each byte that is not UTF-8. */
 size_t text_width(struct bytes text);
 /* Bytes of the longest beginning that is no wider. */
 size_t text_cut(struct bytes text, size_t width);

@@ -49,9 +49,8 @@ void tool_refuse_of(struct tool *t, struct bytes name, const struct leat_reply *
 {
     struct bytes text = tool_text(error);
     const char *remedy = remedy_for_reply(text);
-    tool_fail(t, TOOL_REFUSED, "%.*s%s%.*s%s%s", (int)name.len, name.data,
-              name.len > 0 ? ": " : "", (int)text.len, text.data, remedy ? "; " : "",
-              remedy ? remedy : "");
+    tool_fail(t, TOOL_REFUSED, "%.*s%s%.*s%s%s", (int)name.len, name.data, name.len > 0 ? ": " : "",
+              (int)text.len, text.data, remedy ? "; " : "", remedy ? remedy : "");
 }
 
 void tool_refuse(struct tool *t, const struct leat_reply *error)

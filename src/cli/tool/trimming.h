@@ -1,4 +1,5 @@
-/* What of a stream's entries is to be kept, as `leat add` and `leat trim` are told it: by --maxlen or
+/* What of a stream's entries is to be kept, as `leat add` and `leat trim` are told it: by --maxlen
+ * or
  * --minid, exactly or where it is cheap. */
 #ifndef LEAT_CLI_TOOL_TRIMMING_H
 #define LEAT_CLI_TOOL_TRIMMING_H
@@ -16,11 +17,7 @@ struct trimming {
 enum { TRIMMING_MAXLEN = 0x7101, TRIMMING_MINID };
 #define TRIMMING_OPTIONS(group)                                                                    \
     {"maxlen", TRIMMING_MAXLEN, "N", 0, "Keep the newest N entries", group},                       \
-        {"minid",                                                                                  \
-         TRIMMING_MINID,                                                                           \
-         "ID|TIME",                                                                                \
-         0,                                                                                        \
-         "Keep entries from this id or time on (7d-ago)",                                          \
+        {"minid", TRIMMING_MINID, "ID|TIME", 0, "Keep entries from this id or time on (7d-ago)",   \
          group},                                                                                   \
     {                                                                                              \
         "approximate", '~', 0, 0, "Trim where it is cheap: some more entries may stay", group      \
