@@ -239,7 +239,7 @@ static const struct command xgroup_subcommands[] = {
      .syntax = "XGROUP HELP", .summary = "Says what the subcommands are.", .handler = help,
      .complexity = "O(1)"},
     {.name = "replaceconsumer", .arity = -5, .flags = CMD_WRITE | CMD_SHRINKS, KEY_2, STREAM,
-     .since = "7.2.4", .syntax = "XGROUP REPLACECONSUMER key group consumer [TO consumer]",
+     .since = "0.1.0", .syntax = "XGROUP REPLACECONSUMER key group consumer [TO consumer]",
      .summary = "Deletes a consumer and hands on what it has pending: to another consumer, or back "
                 "to the group, for whoever claims.",
      .handler = replaceconsumer, .complexity = "O(N) with N entries pending"},

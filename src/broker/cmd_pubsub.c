@@ -335,12 +335,12 @@ static const struct command pubsub_subcommands[] = {
      .syntax = "PUBSUB SHARDNUMSUB [shardchannel [shardchannel ...]]",
      .summary = "Counts the subscribers of each shard channel.", .handler = pubsub_shardnumsub,
      .complexity = "O(N) in channels asked for"},
-    {.name = "subscribers", .arity = -3, .flags = ASK, .group = "pubsub", .since = "leat 0.1.0",
+    {.name = "subscribers", .arity = -3, .flags = ASK, .group = "pubsub", .since = "0.1.0",
      .syntax = "PUBSUB SUBSCRIBERS channel [channel ...]",
      .summary = "Tells who listens to each channel, since when, and how far behind each is.",
      .handler = pubsub_subscribers, .complexity = "O(N) in subscribers of the channels"},
     {.name = "durable", .arity = -3, .flags = CMD_PUBSUB | CMD_WRITE | CMD_SHRINKS,
-     .group = "pubsub", .since = "leat 0.1.0",
+     .group = "pubsub", .since = "0.1.0",
      .syntax = "PUBSUB DURABLE <LIST [channel] | RESET channel name <id | unix-time-ms | 0 | $> | "
                "FORGET channel name>",
      .summary = "Tells who is remembered on durable channels, sets from where a subscriber is "
