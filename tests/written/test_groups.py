@@ -351,6 +351,32 @@ class TestReadAndClaim:
             assert c.call("XREADGROUP", "GROUP", "g", "b", "CLAIM", bad, "STREAMS", "s", ">")[0] == b"-"
 
 
+class TestJournal:
+    """leat's own: what a group does is journaled as ranges of ids, and a poll that finds nothing not at all."""
+
+    def wrote(self, c, *args):
+        def position():
+            return int(c.call("INFO", "persistence")[1].decode().split("journal_position:")[1].split()[0])
+        before = position()
+        reply = c.call(*args)
+        return position() - before, reply
+
+    def test_ranges_and_empty_polls(self, c):
+        c.send(encode([to_bytes(a) for a in ("XADD", "s", "*", "f", "v")]) * 2000)
+        for _ in range(2000):
+            c.read()
+        c.call("XGROUP", "CREATE", "s", "g", "0")
+        more = ["XREADGROUP", "GROUP", "g", "a", "STREAMS", "s", ">"]
+        written, reply = self.wrote(c, *more)
+        entries = [e[0] for e in texts(reply)[0][1]]
+        assert len(entries) == 2000 and 0 < written < 4000
+        assert self.wrote(c, "XACK", "s", "g", *entries)[0] < 4000
+        for args in (more, ["XREADGROUP", "GROUP", "g", "a", "BLOCK", "10", "STREAMS", "s", ">"],
+                     ["XREADGROUP", "GROUP", "g", "a", "STREAMS", "s", "0"], ["XAUTOCLAIM", "s", "g", "a", "0", "0"],
+                     ["XACK", "s", "g", entries[0]], ["XPENDING", "s", "g"]):
+            assert self.wrote(c, *args)[0] == 0, args
+
+
 class TestReplaceConsumer:
     """leat's own: XGROUP REPLACECONSUMER key group consumer [TO consumer]."""
 
