@@ -5,6 +5,8 @@
 
 /* argv: XGROUP subcommand key group ... */
 enum { ARG_KEY = 2, ARG_GROUP = 3, ARG_ID = 4, ARG_CONSUMER = 4, ARG_OPTIONS = 5 };
+/* More are too many, even if each makes sense: which Redis notices behind the key and the group. */
+enum { CREATE_ARGS_MAX = 8, SETID_ARGS_MAX = 7 };
 
 static bool error_no_key(struct call *c)
 {
@@ -88,6 +90,10 @@ static void create(struct call *c)
         error_no_key(c);
         return;
     }
+    if (c->argc > CREATE_ARGS_MAX) {
+        error_arguments(c);
+        return;
+    }
     if (!parse_place(c, k != NULL ? stream_of(k) : NULL, false, &id, &ordinal)) return;
     if (k != NULL && groups_find(stream_of(k)->groups, name) != NULL) {
         resp_error(c->reply, "BUSYGROUP Consumer Group name already exists");
@@ -106,6 +112,10 @@ static void setid(struct call *c)
     struct stream_id id;
     uint64_t ordinal;
     if (!parse_options(c, NULL) || !find_group(c, &k, &g)) return;
+    if (c->argc > SETID_ARGS_MAX) {
+        error_arguments(c);
+        return;
+    }
     if (!parse_place(c, stream_of(k), true, &id, &ordinal)) return;
     change_group_set(c, k, g, c->argv[ARG_GROUP], id, ordinal);
     c->fx->ready = true; /* who waits may have something now */
