@@ -134,7 +134,7 @@ static void xadd(struct call *c)
     if (a.trim.given && !stream_is_there(c, plan_trim(s, &a.trim.trim, id, &keep_from, &gone)))
         return;
     if (!stream_is_there(c, stream_cut_plan(c, s, &a.trim, keep_from, gone, &cut))) return;
-    size_t more = change_stream_add_bytes(k, id);
+    size_t more = change_stream_add_bytes(k, id) + stream_cut_bytes(k, &cut);
     if (a.idmp.given) more += c->argv[1].len + IDMP_RECORD_BYTES;
     if (more > 0 && !call_admit(c, more)) return;
     k = change_stream_add(c, k, c->argv[1], id, a.fields, a.field_count);
@@ -232,8 +232,10 @@ static void xtrim(struct call *c)
         return;
     struct stream *s = k == NULL ? NULL : stream_of(k);
     if (!stream_is_there(c, stream_cut_plan(c, s, &a, keep_from, gone, &cut))) return;
+    bool goes = stream_cut_count(&cut) > 0;
+    if (goes && !call_admit(c, stream_cut_bytes(k, &cut))) return;
     resp_int(c->reply, (int64_t)stream_cut_count(&cut));
-    if (stream_cut_count(&cut) == 0) return;
+    if (!goes) return;
     stream_cut_do(c, k, &cut);
     call_event(c, NOTIFY_STREAM, "xtrim", c->argv[1]);
 }

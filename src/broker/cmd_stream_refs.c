@@ -101,6 +101,22 @@ static bool *look_up(struct call *c, struct stream *s, const struct deletion *d)
     return stream_is_there(c, result) ? there : NULL;
 }
 
+/* What of the journal the references take that go: each is a record. `only`: the others' stay. */
+static size_t refs_bytes(const struct key *k, const struct deletion *d, const struct group *only)
+{
+    enum { RECORD_BYTES = 64 };
+    const struct groups *g = stream_of(k)->groups;
+    size_t bytes = 0;
+    for (size_t i = 0; i < groups_count(g); i++) {
+        struct pending_entry e;
+        if (only != NULL && g->list[i] != only) continue;
+        for (size_t j = 0; j < d->count; j++)
+            if (pending_get(&g->list[i]->pending, d->ids[j], &e))
+                bytes += RECORD_BYTES + k->name_len + g->list[i]->name_len;
+    }
+    return bytes;
+}
+
 /* An entry that is there: marked as to be deleted, unless ACKED forbids. */
 static enum outcome delete_one(struct call *c, struct key *k, struct deletion *d,
                                struct stream_id id, bool without_groups)
@@ -138,7 +154,8 @@ static void xdelex(struct call *c)
         return;
     }
     const bool *there = look_up(c, stream_of(k), &d);
-    if (there == NULL || !call_admit(c, 0)) return;
+    size_t bytes = d.refs == STREAM_DELREF ? refs_bytes(k, &d, NULL) : 0;
+    if (there == NULL || !call_admit(c, bytes)) return;
     resp_array(c->reply, d.count);
     for (size_t i = 0; i < d.count; i++) {
         if (!there[i] && d.refs == STREAM_DELREF) change_pending_drop_all(c, k, &d.ids[i], 1);
@@ -171,7 +188,8 @@ static void xackdel(struct call *c)
         return;
     }
     const bool *there = look_up(c, stream_of(k), &d);
-    if (there == NULL || !call_admit(c, 0)) return;
+    size_t bytes = refs_bytes(k, &d, d.refs == STREAM_DELREF ? NULL : g);
+    if (there == NULL || !call_admit(c, bytes)) return;
     resp_array(c->reply, d.count);
     for (size_t i = 0; i < d.count; i++) resp_int(c->reply, acknowledge(c, k, g, &d, i, there[i]));
     delete_marked(c, k, &d);

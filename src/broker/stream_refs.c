@@ -52,6 +52,17 @@ int stream_cut_plan(struct call *c, struct stream *s, const struct stream_trim_a
     return counts ? plan_acknowledged(c, s, a, ret) : 0;
 }
 
+size_t stream_cut_bytes(const struct key *k, const struct stream_cut *cut)
+{
+    enum { RECORD_BYTES = 64, ID_BYTES = 21 };
+    size_t record = RECORD_BYTES + (k != NULL ? k->name_len : 0);
+    size_t bytes = cut->id_count > 0 ? record + cut->id_count * ID_BYTES : 0;
+    if (k == NULL || !cut->drop_refs || cut->gone == 0) return bytes;
+    const struct groups *g = stream_of(k)->groups;
+    for (size_t i = 0; i < groups_count(g); i++) bytes += record + g->list[i]->name_len;
+    return bytes;
+}
+
 void stream_cut_do(struct call *c, struct key *k, const struct stream_cut *cut)
 {
     const struct groups *g = stream_of(k)->groups;

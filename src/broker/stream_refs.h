@@ -22,6 +22,8 @@ static inline uint64_t stream_cut_count(const struct stream_cut *cut)
 {
     return cut->gone + cut->id_count;
 }
+/* What of the journal it takes for call_admit(), beyond the record of a trim. */
+size_t stream_cut_bytes(const struct key *k, const struct stream_cut *cut);
 void stream_cut_do(struct call *c, struct key *k, const struct stream_cut *cut);
 
 #endif

@@ -196,6 +196,33 @@ def test_results_larger_than_their_commands_are_refused_before_anything_changes(
     assert texts(Connection(server.port).call("EXISTS", "large", "ranked", "new", "small")) == 0
 
 
+def test_references_that_need_much_room_to_go_are_left_where_they_are(small_disk, make_leat):
+    """Twenty entries are pending in a thousand groups with long names: each reference is told of."""
+    server = make_leat()
+    server.data = os.path.join(small_disk(16), "data")
+    server.start(env=env_small_segments())
+    conn = Connection(server.port)
+    ids = ["%d-0" % n for n in range(1, 21)]
+    names = ["%04d-%s" % (n, "g" * 200) for n in range(1000)]
+    for entry in ids:
+        conn.call("XADD", "s", entry, "f", "v")
+    for name in names:
+        conn.call("XGROUP", "CREATE", "s", name, "0")
+        conn.call("XREADGROUP", "GROUP", name, "c", "STREAMS", "s", ">")
+    fill(conn, "v" * 30000)
+    for args in (["XDELEX", "s", "DELREF", "IDS", "20", *ids], ["XACKDEL", "s", names[0], "DELREF", "IDS", "20", *ids]):
+        reply = conn.call(*args)
+        assert is_refused(reply), (args, reply)
+    assert texts(conn.call("XLEN", "s")) == 20
+    assert all(texts(conn.call("XPENDING", "s", name))[0] == 20 for name in names[::100])
+    assert texts(conn.call("XACKDEL", "s", names[0], "IDS", "20", *ids)) == [1] * 20  # one group's, through the reserve
+    server.kill()
+    server.start(env=env_small_segments())
+    conn = Connection(server.port)
+    assert texts(conn.call("XLEN", "s")) == 0
+    assert [texts(conn.call("XPENDING", "s", name))[0] for name in names[:2]] == [0, 20]
+
+
 # ---- Read-only ----
 
 def test_read_only_directory_is_refused_at_the_start(small_disk, make_leat):
