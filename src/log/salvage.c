@@ -343,6 +343,7 @@ static int open_source(struct copying *c, size_t segment)
     if (c->from_fd < 0) return c->from_fd;
     c->from_segment = segment;
     reader_init(&c->from, c->in->files, c->from_fd, c->in->segments[segment].size, &c->in->window);
+    c->from.patient = true; /* what is behind a batch may be what cannot be read */
     return 0;
 }
 

@@ -179,6 +179,30 @@ static void test_parts_of_a_snapshot(void **state)
     scratch_remove(out);
 }
 
+/* A sector behind the batches cannot be read: they are taken all the same. */
+static void test_beside_an_unreadable_place(void **state)
+{
+    char *dir = scratch_new(), *out = scratch_new();
+    struct bad_disk d;
+    struct inspection in;
+    struct journal_error e = {0};
+    struct salvage s = {0};
+    struct seen seen;
+    inspected_make(dir, 0);
+    bad_disk_init(&d, INSPECTED_SEGMENT, INSPECTED_SEGMENT - 1);
+    inspect_init(&in, &d.layer, dir);
+    assert_int_equal(inspect_dir(&in, &e), 0);
+    assert_true(inspect_count(&in, FINDING_DAMAGE) > 0);
+    if (salvage_dir(&in, out, &s, &e) < 0) fail_msg("%s", e.text);
+    assert_int_equal(s.end, position_of(INSPECTED_RECORDS));
+    inspect_fini(&in);
+    check_whole(out);
+    assert_int_equal(inspected_start(out, &seen), 0);
+    assert_int_equal(seen.next, INSPECTED_RECORDS);
+    scratch_remove(dir);
+    scratch_remove(out);
+}
+
 /* Space runs out at some call: nothing is left to start from. */
 static void test_salvage_fails(void **state)
 {
@@ -234,6 +258,7 @@ int main(void)
         cmocka_unit_test(test_salvage_says_what_it_leaves),
         cmocka_unit_test(test_nothing_to_salvage),
         cmocka_unit_test(test_parts_of_a_snapshot),
+        cmocka_unit_test(test_beside_an_unreadable_place),
         cmocka_unit_test(test_salvage_fails),
         cmocka_unit_test(test_every_byte),
     };
