@@ -28,6 +28,11 @@ struct chunk_ref {
     uint32_t length; /* of its bytes, without header and padding */
     uint32_t crc;
 };
+static inline bool chunk_ref_eq(const struct chunk_ref *a, const struct chunk_ref *b)
+{
+    return a->file == b->file && a->offset == b->offset && a->length == b->length &&
+           a->crc == b->crc;
+}
 
 enum chunk_job_kind { CHUNK_WRITE, CHUNK_READ, CHUNK_MOVE };
 

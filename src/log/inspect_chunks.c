@@ -30,12 +30,6 @@ static int by_place(const void *a, const void *b)
     return x->snapshot < y->snapshot ? -1 : x->snapshot > y->snapshot;
 }
 
-static bool is_same(const struct chunk_ref *a, const struct chunk_ref *b)
-{
-    return a->file == b->file && a->offset == b->offset && a->length == b->length &&
-           a->crc == b->crc;
-}
-
 /* A file being looked at; fd < 0: it is not there. */
 struct look {
     struct inspection *in;
@@ -104,7 +98,7 @@ static size_t check_file(struct inspection *in, size_t i)
     if (l.fd >= 0) check_page(&l, number);
     for (size_t first = i; i < in->ref_count && in->refs[i].ref.file == number; i++) {
         struct seen_ref *r = &in->refs[i];
-        if (i > first && is_same(&r->ref, &r[-1].ref)) {
+        if (i > first && chunk_ref_eq(&r->ref, &r[-1].ref)) {
             r->whole = r[-1].whole;
             continue;
         }

@@ -88,12 +88,16 @@ static struct way follow(struct copying *c, const struct seen_snapshot *snapshot
     return w;
 }
 
-static uint64_t count_refs(const struct copying *c, const struct seen_snapshot *s, bool lost)
+/* Chunks that the snapshot refers to; one that several of its streams share counts once. */
+static uint64_t count_chunks(const struct copying *c, const struct seen_snapshot *s, bool lost)
 {
     uint64_t n = 0;
+    const struct seen_ref *last = NULL;
     for (size_t i = 0; i < c->in->ref_count; i++) {
         const struct seen_ref *r = &c->in->refs[i];
-        n += &c->in->snapshots[r->snapshot] == s && !(lost && r->whole);
+        if (&c->in->snapshots[r->snapshot] != s || (lost && r->whole)) continue;
+        n += last == NULL || !chunk_ref_eq(&last->ref, &r->ref);
+        last = r;
     }
     return n;
 }
@@ -104,7 +108,10 @@ static bool choose_parts(struct copying *c)
     for (size_t i = 0; i < c->in->snapshot_count; i++) {
         const struct seen_snapshot *s = &c->in->snapshots[i];
         if (s->whole || s->whole_blocks == 0) continue;
-        c->best = (struct way){.snapshot = s, .start = s->position, .end = s->position};
+        c->best = (struct way){.snapshot = s,
+                               .start = s->position,
+                               .end = s->position,
+                               .chunks_lost = count_chunks(c, s, true)};
         return true;
     }
     return false;
@@ -117,7 +124,7 @@ static bool choose(struct copying *c)
         const struct seen_snapshot *s = i < c->in->snapshot_count ? &c->in->snapshots[i] : NULL;
         if (s != NULL && (!s->whole || s->header.history != c->in->history)) continue;
         struct way w = follow(c, s);
-        if (s != NULL) w.chunks_lost = count_refs(c, s, true);
+        if (s != NULL) w.chunks_lost = count_chunks(c, s, true);
         if (s != NULL && w.end < s->end.complete) continue;
         if (s == NULL && w.count == 0) continue;
         /* As far as possible, and then with as little missing as possible. */
@@ -520,7 +527,7 @@ static void tell(struct copying *c)
     c->s->start = c->best.start;
     c->s->end = c->best.end;
     c->s->chunks_lost = c->best.chunks_lost;
-    if (c->best.snapshot != NULL) c->s->chunks = count_refs(c, c->best.snapshot, false);
+    if (c->best.snapshot != NULL) c->s->chunks = count_chunks(c, c->best.snapshot, false);
     c->s->reach = c->in->end;
     for (size_t i = 0; i < c->in->snapshot_count; i++) {
         const struct seen_snapshot *s = &c->in->snapshots[i];

@@ -179,6 +179,50 @@ static void test_parts_of_a_snapshot(void **state)
     scratch_remove(out);
 }
 
+/* As if the records of a snapshot all referred to one chunk, which is not there. */
+static bool refer_to_one(struct bytes record, struct chunk_ref *ret)
+{
+    *ret = (struct chunk_ref){.file = 3, .offset = CHUNK_FILE_HEADER, .length = 100, .crc = 1};
+    return true;
+}
+
+/* Chunks that are lost are as many as are found missing in what was salvaged, be they referred to
+ * by several, and be the snapshot whole or not. */
+static void test_lost_chunks(void **state)
+{
+    for (int parts = 0; parts < 2; parts++) {
+        char *dir = scratch_new(), *out = scratch_new();
+        char name[SEGMENT_NAME_MAX], snapshot[SNAPSHOT_NAME_MAX];
+        struct inspection in;
+        struct journal_error e = {0};
+        struct salvage s = {0};
+        struct seen seen;
+        struct journal *j = inspected_open(dir, &seen);
+        inspected_append(j, 0, INSPECTED_RECORDS);
+        inspected_snapshot(dir, journal_history(j), position_of(30), position_of(30), 300000);
+        journal_close(j);
+        segment_name(name, 1);
+        flip(dir, name, SEGMENT_HEADER + 100);
+        snapshot_name(snapshot, position_of(30));
+        if (parts) flip(dir, snapshot, SNAPSHOT_HEADER + 300000);
+        inspect_init(&in, NULL, dir);
+        in.chunk_ref = refer_to_one;
+        assert_int_equal(inspect_dir(&in, &e), 0);
+        if (salvage_dir(&in, out, &s, &e) < 0) fail_msg("%s", e.text);
+        inspect_fini(&in);
+        assert_int_equal(s.partial, parts);
+        assert_int_equal(s.chunks, 1);
+        assert_int_equal(s.chunks_lost, 1);
+        inspect_init(&in, NULL, out);
+        in.chunk_ref = refer_to_one;
+        assert_int_equal(inspect_dir(&in, &e), 0);
+        assert_int_equal(inspect_count(&in, FINDING_DAMAGE), 1);
+        inspect_fini(&in);
+        scratch_remove(dir);
+        scratch_remove(out);
+    }
+}
+
 /* A sector behind the batches cannot be read: they are taken all the same. */
 static void test_beside_an_unreadable_place(void **state)
 {
@@ -258,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_salvage_says_what_it_leaves),
         cmocka_unit_test(test_nothing_to_salvage),
         cmocka_unit_test(test_parts_of_a_snapshot),
+        cmocka_unit_test(test_lost_chunks),
         cmocka_unit_test(test_beside_an_unreadable_place),
         cmocka_unit_test(test_salvage_fails),
         cmocka_unit_test(test_every_byte),
