@@ -117,12 +117,18 @@ static bool choose_parts(struct copying *c)
     return false;
 }
 
+/* Where there is no journal, nobody knows better. */
+static bool is_of_journal(const struct copying *c, const struct seen_snapshot *s)
+{
+    return c->in->history == 0 || s->header.history == c->in->history;
+}
+
 static bool choose(struct copying *c)
 {
     bool any = false;
     for (size_t i = 0; i <= c->in->snapshot_count; i++) {
         const struct seen_snapshot *s = i < c->in->snapshot_count ? &c->in->snapshots[i] : NULL;
-        if (s != NULL && (!s->whole || s->header.history != c->in->history)) continue;
+        if (s != NULL && (!s->whole || !is_of_journal(c, s))) continue;
         struct way w = follow(c, s);
         if (s != NULL) w.chunks_lost = count_chunks(c, s, true);
         if (s != NULL && w.end < s->end.complete) continue;

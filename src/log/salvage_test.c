@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "base/must.h"
 #include "log/inspect_testing.h"
 #include "log/salvage.h"
@@ -179,6 +180,43 @@ static void test_parts_of_a_snapshot(void **state)
     scratch_remove(out);
 }
 
+static void remove_segments(const char *dir, uint64_t upto)
+{
+    for (uint64_t number = 1; number <= upto; number++) {
+        char name[SEGMENT_NAME_MAX];
+        segment_name(name, number);
+        char *path = path_join(dir, name);
+        unlink(path);
+        mem_free(path);
+    }
+}
+
+/* A snapshot that needs no journal is enough, and the older of two that do not is not taken. */
+static void test_a_snapshot_alone(void **state)
+{
+    char *dir = scratch_new(), *out = scratch_new();
+    struct inspection in;
+    struct journal_error e = {0};
+    struct salvage s = {0};
+    struct seen seen;
+    struct journal *j = inspected_open(dir, &seen);
+    inspected_append(j, 0, INSPECTED_RECORDS);
+    inspected_snapshot(dir, journal_history(j), position_of(20), position_of(20), 0);
+    inspected_snapshot(dir, journal_history(j), position_of(30), position_of(30), 0);
+    journal_close(j);
+    remove_segments(dir, 20);
+    inspect_or_fail(&in, dir);
+    if (salvage_dir(&in, out, &s, &e) < 0) fail_msg("%s", e.text);
+    inspect_fini(&in);
+    assert_true(s.has_snapshot && !s.partial);
+    assert_int_equal(s.snapshot, position_of(30));
+    check_whole(out);
+    assert_int_equal(inspected_start(out, &seen), 0);
+    assert_int_equal(seen.next, 30);
+    scratch_remove(dir);
+    scratch_remove(out);
+}
+
 /* As if the records of a snapshot all referred to one chunk, which is not there. */
 static bool refer_to_one(struct bytes record, struct chunk_ref *ret)
 {
@@ -302,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_salvage_says_what_it_leaves),
         cmocka_unit_test(test_nothing_to_salvage),
         cmocka_unit_test(test_parts_of_a_snapshot),
+        cmocka_unit_test(test_a_snapshot_alone),
         cmocka_unit_test(test_lost_chunks),
         cmocka_unit_test(test_beside_an_unreadable_place),
         cmocka_unit_test(test_salvage_fails),
