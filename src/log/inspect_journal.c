@@ -140,6 +140,7 @@ void inspect_segment(struct inspection *in, size_t i)
 {
     struct scan c = {.in = in, .index = i, .s = &in->segments[i], .at = SEGMENT_HEADER};
     segment_name(c.name, c.s->number);
+    c.s->state = HEADER_BAD;
     int fd = inspect_open(in, c.name);
     if (fd < 0) return;
     reader_init(&c.reader, in->files, fd, c.s->size, &in->window);
@@ -147,7 +148,6 @@ void inspect_segment(struct inspection *in, size_t i)
     c.s->end = c.s->size < SEGMENT_HEADER ? c.s->size : SEGMENT_HEADER;
     int r = check_header(&c);
     if (r < 0) {
-        c.s->state = HEADER_BAD;
         inspect_note_unreadable(in, c.name, 0, r);
         inspect_tell(in, c.s->end);
     }
@@ -221,19 +221,25 @@ static void check_chain(struct inspection *in)
     in->end = position;
 }
 
-/* A header that does not say what it should is damage where its segment is in use, and may be the
- * end of a torn write where it is not. */
+/* A header that does not say what it should is damage where what follows it was safe; else it is
+ * the beginning of a torn write. */
 static void check_headers(struct inspection *in)
 {
     char name[SEGMENT_NAME_MAX];
+    size_t k = 0; /* the segment's first batch */
+    uint64_t position = inspect_first_position(in);
     for (size_t i = 0; i < in->segment_count; i++) {
         const struct seen_segment *s = &in->segments[i];
-        bool used = s->end > SEGMENT_HEADER;
-        segment_name(name, s->number);
+        for (; k < in->batch_count && in->batches[k].segment < i; k++)
+            position = in->batches[k].position + in->batches[k].length;
         if (s->size < SEGMENT_BYTES_MIN) continue; /* it was said that it is short */
-        if (s->state == HEADER_BAD || (s->state == HEADER_BLANK && used))
-            inspect_note(in, used ? FINDING_DAMAGE : FINDING_TORN, name, 0, SEGMENT_HEADER,
-                         "the header is damaged");
+        bool used = s->end > SEGMENT_HEADER;
+        if (s->state != HEADER_BAD && (s->state != HEADER_BLANK || !used)) continue;
+        bool claimed = used && claimed_from(in, k) > position;
+        segment_name(name, s->number);
+        inspect_note(in, claimed ? FINDING_DAMAGE : FINDING_TORN, name, 0, SEGMENT_HEADER,
+                     "the header is damaged%s",
+                     claimed ? "" : "; what follows it was never said to be safe");
     }
 }
 

@@ -1,6 +1,7 @@
 #include "log/journal_testing.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/rand.h"
+#include "log/inspect.h"
 
 char *scratch_new(void)
 {
@@ -114,6 +116,25 @@ int64_t tale_count(const struct tale *like, struct journal_options o, struct jou
     if (ret_torn != NULL) *ret_torn = t.torn;
     tale_fini(&t);
     return n;
+}
+
+const char *damage_in(const char *dir)
+{
+    static char text[300];
+    struct inspection in;
+    struct journal_error e = {0};
+    bool found = false;
+    inspect_init(&in, NULL, dir);
+    if (inspect_dir(&in, &e) < 0) must(e.code == -ENOENT); /* nothing has a name yet */
+    for (size_t i = 0; i < in.finding_count && !found; i++) {
+        const struct finding *f = &in.findings[i];
+        found =
+            f->kind == FINDING_DAMAGE && strstr(f->what, "no whole snapshot reaches it") == NULL;
+        snprintf(text, sizeof text, "%s, %llu: %s", f->file, (unsigned long long)f->offset,
+                 f->what);
+    }
+    inspect_fini(&in);
+    return found ? text : NULL;
 }
 
 struct buf file_load(const char *dir, const char *name)

@@ -36,6 +36,10 @@ int tale_open(struct tale *t, struct journal_options o, struct journal_error *re
 int64_t tale_count(const struct tale *like, struct journal_options o, struct journal_error *e,
                    unsigned *ret_torn);
 
+/* Damage that inspection finds in a directory on which a server is to start, of whose snapshots
+ * only the test knows; NULL when there is none. Valid until the next call. */
+const char *damage_in(const char *dir);
+
 /* A whole file in memory. */
 struct buf file_load(const char *dir, const char *name);
 void file_store(const char *dir, const char *name, struct bytes content);

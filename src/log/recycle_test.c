@@ -336,6 +336,8 @@ static void check_crash(const struct life *l, size_t ops, enum fault_loss loss, 
     scratch_clear(into);
     uint64_t promised = file_fault_crash((struct file_fault *)&l->fault, ops, loss, seed, into);
     uint64_t from = dropped_at(l, ops);
+    const char *damage = damage_in(into);
+    if (damage != NULL) fail_msg("ops %zu, loss %d, seed %zu: %s", ops, loss, (size_t)seed, damage);
     struct journal *j = start(into, NULL, l->history, from, &seen, &e);
     if (j == NULL) fail_msg("ops %zu, loss %d, seed %zu: %s", ops, loss, (size_t)seed, e.text);
     uint64_t back = journal_head(j);
