@@ -106,6 +106,11 @@ static void look_behind(struct scan *c)
     c->s->nonzero_end = end > 0 ? (uint64_t)end : 0;
 }
 
+static bool is_whole(const struct seen_segment *s)
+{
+    return s->state == HEADER_VALID || s->state == HEADER_UNUSED;
+}
+
 static int check_header(struct scan *c)
 {
     char page[SEGMENT_HEADER] = {0};
@@ -117,8 +122,7 @@ static int check_header(struct scan *c)
     memcpy(page, p, n);
     inspect_tell(c->in, n);
     s->state = segment_header_decode(page, &s->header);
-    bool whole = s->state == HEADER_VALID || s->state == HEADER_UNUSED;
-    if (whole && s->header.epoch != s->number) s->state = HEADER_BAD;
+    if (is_whole(s) && s->header.epoch != s->number) s->state = HEADER_BAD;
     if (s->size < SEGMENT_BYTES_MIN)
         inspect_note(c->in, FINDING_DAMAGE, c->name, s->size, 0, "the file has been cut short");
     else if (s->state == HEADER_NEWER)
@@ -136,6 +140,16 @@ static int check_header(struct scan *c)
     return 0;
 }
 
+/* The header says that the segment is not in use; unless it has lost the one it had, whatever is in
+ * it is of no use to anybody. */
+static bool is_unused(struct scan *c)
+{
+    struct batch_header b;
+    const char *records;
+    return c->s->state == HEADER_UNUSED &&
+           reader_batch(&c->reader, SEGMENT_HEADER, owner_of(c), &b, &records) <= 0;
+}
+
 void inspect_segment(struct inspection *in, size_t i)
 {
     struct scan c = {.in = in, .index = i, .s = &in->segments[i], .at = SEGMENT_HEADER};
@@ -151,11 +165,11 @@ void inspect_segment(struct inspection *in, size_t i)
         inspect_note_unreadable(in, c.name, 0, r);
         inspect_tell(in, c.s->end);
     }
-    if (c.s->state == HEADER_UNUSED) {
-        inspect_tell(in, c.s->size - c.s->end); /* whatever is in it is of no use to anybody */
+    if (is_unused(&c)) {
+        inspect_tell(in, c.s->size - c.s->end);
     } else if (c.s->size > SEGMENT_HEADER) {
         scan_batches(&c);
-        if (c.s->state == HEADER_VALID && c.s->header.flags & SEGMENT_RECYCLED) look_behind(&c);
+        if (is_whole(c.s) && c.s->header.flags & SEGMENT_RECYCLED) look_behind(&c);
     }
     in->files->close(in->files->ctx, fd);
 }
@@ -234,11 +248,12 @@ static void check_headers(struct inspection *in)
             position = in->batches[k].position + in->batches[k].length;
         if (s->size < SEGMENT_BYTES_MIN) continue; /* it was said that it is short */
         bool used = s->end > SEGMENT_HEADER;
-        if (s->state != HEADER_BAD && (s->state != HEADER_BLANK || !used)) continue;
+        if (s->state != HEADER_BAD && (!used || s->state == HEADER_VALID)) continue;
         bool claimed = used && claimed_from(in, k) > position;
         segment_name(name, s->number);
         inspect_note(in, claimed ? FINDING_DAMAGE : FINDING_TORN, name, 0, SEGMENT_HEADER,
-                     "the header is damaged%s",
+                     "the header is %s%s",
+                     s->state == HEADER_UNUSED ? "one of a segment that is not in use" : "damaged",
                      claimed ? "" : "; what follows it was never said to be safe");
     }
 }

@@ -325,10 +325,37 @@ static int scan_remains(struct recovery *rec, struct found *f, uint64_t from, st
     return r;
 }
 
-/* The place to name: the end of what was read, or a broken header right behind it. */
-static const struct found *find_damage(struct recovery *rec, uint64_t *ret_offset)
+/* A segment whose header says that it is not in use yet. Whatever is in it was never synced then,
+ * and it is never used under this epoch; so a batch that claims more than was read tells that a
+ * header was there, and was lost. */
+static int check_unused(struct recovery *rec, const struct found *f, struct claim *ret)
+{
+    struct reader reader;
+    struct batch_header b;
+    const char *records;
+    uint64_t at = SEGMENT_HEADER;
+    int fd = recovery_open(rec, f);
+    if (fd < 0) return fd;
+    reader_init(&reader, rec->files, fd, f->size, &rec->window);
+    int r;
+    while ((r = reader_batch(&reader, at, owner_of(rec, f), &b, &records)) > 0) {
+        if (b.durable_upto > rec->position) {
+            *ret = (struct claim){f, at};
+            break;
+        }
+        at += batch_size(b.length);
+    }
+    rec->files->close(rec->files->ctx, fd);
+    return r < 0 ? fail_reading(rec, f, at, r) : 0;
+}
+
+/* The place to name: the end of what was read, or a broken header right behind it, or the one that
+ * was lost. */
+static const struct found *find_damage(struct recovery *rec, const struct claim *claim,
+                                       uint64_t *ret_offset)
 {
     *ret_offset = 0;
+    if (claim != NULL && claim->file->state == HEADER_UNUSED) return claim->file;
     if (rec->last == rec->count) return &rec->found[0];
     const struct found *f = &rec->found[rec->last];
     *ret_offset = f->end;
@@ -348,7 +375,7 @@ static int fail_claimed(struct recovery *rec, const struct claim *claim)
 {
     uint64_t offset;
     char name[SEGMENT_NAME_MAX], what[200];
-    const struct found *f = find_damage(rec, &offset);
+    const struct found *f = find_damage(rec, claim, &offset);
     segment_name(name, claim->file->number);
     snprintf(what, sizeof(what),
              "the data of position %" PRIu64 " is broken or missing, though %s, offset %" PRIu64
@@ -364,9 +391,9 @@ static int judge_end(struct recovery *rec)
     for (size_t i = first; i < rec->count; i++) {
         struct claim claim = {NULL, 0};
         struct found *f = &rec->found[i];
-        /* Nothing in it was ever synced, and it is never used under this epoch. */
-        if (f->state == HEADER_UNUSED) continue;
-        int r = scan_remains(rec, f, i == rec->last ? f->end : 0, &claim);
+        int r = f->state == HEADER_UNUSED
+                    ? check_unused(rec, f, &claim)
+                    : scan_remains(rec, f, i == rec->last ? f->end : 0, &claim);
         if (r < 0) return r;
         if (claim.file != NULL) return fail_claimed(rec, &claim);
     }
@@ -384,7 +411,7 @@ static int check_complete(struct recovery *rec)
                              "%s: damaged: there is a snapshot, but no journal. Nothing was "
                              "changed. " REMEDY,
                              rec->dir);
-    const struct found *f = find_damage(rec, &offset);
+    const struct found *f = find_damage(rec, NULL, &offset);
     snprintf(what, sizeof(what),
              "the data of position %" PRIu64 " is missing, though the snapshot of position %" PRIu64
              " says that all up to %" PRIu64 " was safe on disk",

@@ -229,6 +229,44 @@ static void test_stale_batches_at_the_end(void **state)
     scratch_remove(dir);
 }
 
+/* A disk that lost one write: the header page of a recycled segment is the one from before its use.
+ * Nothing that was safe may be gone without a word. */
+static void test_a_header_is_lost(void **state)
+{
+    char *dir = scratch_new(), name[SEGMENT_NAME_MAX];
+    struct seen seen;
+    struct journal_error e = {0};
+    struct inspection in;
+    struct journal *j = start_or_fail(dir, 0, 0, &seen);
+    for (int i = 0; i < 40; i++) append_safely(j, 10);
+    uint64_t position = journal_head(j), history = journal_history(j);
+    journal_drop_before(j, position);
+    settled(j, dir);
+    for (int i = 0; i < 20; i++) append_safely(j, 10);
+    journal_close(j);
+    uint64_t lost = 0;
+    inspect_init(&in, NULL, dir);
+    assert_int_equal(inspect_dir(&in, &e), 0);
+    for (size_t i = 0; i < in.segment_count; i++)
+        if (in.segments[i].end > SEGMENT_HEADER) lost = in.segments[i].number; /* the last in use */
+    inspect_fini(&in);
+    segment_name(name, lost);
+    struct buf file = file_load(dir, name);
+    struct segment_header h;
+    assert_int_equal(segment_header_decode(file.data, &h), HEADER_VALID);
+    assert_true(h.flags & SEGMENT_RECYCLED);
+    h.flags |= SEGMENT_UNUSED;
+    h.first_position = 0;
+    segment_header_encode(file.data, &h);
+    file_store(dir, name, buf_bytes(&file));
+    buf_fini(&file);
+    assert_null(start(dir, NULL, history, position, &seen, &e));
+    assert_int_equal(e.code, -EBADMSG);
+    assert_non_null(strstr(e.text, name));
+    assert_non_null(damage_in(dir));
+    scratch_remove(dir);
+}
+
 /* --- Power failure --- */
 
 struct life {
@@ -407,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_used_again),
         cmocka_unit_test(test_no_more_than_useful),
         cmocka_unit_test(test_stale_batches_at_the_end),
+        cmocka_unit_test(test_a_header_is_lost),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_power_loss),
     };
