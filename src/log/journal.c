@@ -393,8 +393,12 @@ void journal_release_spares(struct journal *j)
     struct segment *s;
     struct segment_list kept = {0};
     pthread_mutex_lock(&j->lock);
-    if ((s = segment_list_pop(&j->prepared)) != NULL) segment_list_push(&kept, s);
-    while ((s = segment_list_pop(&j->prepared)) != NULL) segment_list_push(&j->unused, s);
+    const struct segment *last = room_last_promised(j);
+    bool promised = last != j->current; /* up to `last` */
+    while ((s = segment_list_pop(&j->prepared)) != NULL) {
+        segment_list_push(promised || kept.first == NULL ? &kept : &j->unused, s);
+        if (s == last) promised = false;
+    }
     j->prepared = kept;
     j->recycle_max = 0; /* until the next snapshot tells how many are useful */
     pthread_cond_signal(&j->want);

@@ -118,8 +118,8 @@ uint64_t journal_history(const struct journal *j);
  * removed, soon and in their order. */
 void journal_drop_before(struct journal *j, uint64_t position);
 
-/* Gives back the disk space of segments that were made ahead beyond the next one: for a snapshot
- * that found no room. The loop's thread. */
+/* Gives back the disk space of segments that were made ahead beyond the next one, but for those in
+ * which what was admitted will lie: for a snapshot that found no room. The loop's thread. */
 void journal_release_spares(struct journal *j);
 
 struct journal_stats {

@@ -153,6 +153,9 @@ bool syncer_should_wake(const struct journal *j);
 /* * Waits until a prepared segment has `room` bytes behind its header, drops smaller ones before it
  * and takes it out. NULL when none can be made. */
 struct segment *room_take_segment(struct journal *j, uint64_t room);
+/* The segment, current or prepared, in which the last of what was appended will lie; NULL: in none
+ * of them. */
+const struct segment *room_last_promised(const struct journal *j);
 
 /* --- prepare.c --- */
 

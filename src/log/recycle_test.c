@@ -229,6 +229,41 @@ static void test_stale_batches_at_the_end(void **state)
     scratch_remove(dir);
 }
 
+/* On a full disk, segments made ahead are given up, but not those in which there is room for what
+ * was admitted and is not written yet. */
+static void test_what_was_admitted_keeps_its_room(void **state)
+{
+    char *dir = scratch_new();
+    struct file_fault fault;
+    struct seen seen;
+    struct journal_error e = {0};
+    file_fault_init(&fault);
+    struct journal *j = start(dir, &fault.layer, 0, 0, &seen, &e);
+    assert_non_null(j);
+    for (int i = 0; i < 60; i++) append_safely(j, 10);
+    uint64_t position = journal_head(j), history = journal_history(j);
+    journal_drop_before(j, position);
+    struct journal_stats before = settled(j, dir);
+    assert_true(before.prepared >= 6);
+    file_fault_set(&fault, FAULT_SYNC, (struct fault_rule){.nth = 1, .delay_us = 1000000});
+    for (int i = 0; i < 30; i++) { /* some 60 KB, behind the sync of the first */
+        append(j, 10);
+        journal_flush(j);
+        if (i == 0) usleep(100000);
+    }
+    file_fault_give_space(&fault, 0);
+    journal_release_spares(j);
+    assert_int_equal(journal_wait(j, journal_head(j)), 0);
+    struct journal_stats after = settled(j, dir);
+    assert_true(after.prepared < before.prepared - 3);
+    journal_close(j);
+    file_fault_fini(&fault);
+    j = start_or_fail(dir, history, position, &seen);
+    assert_int_equal(seen.next, position / FRAMED + 300);
+    journal_close(j);
+    scratch_remove(dir);
+}
+
 /* A disk that lost one write: the header page of a recycled segment is the one from before its use.
  * Nothing that was safe may be gone without a word. */
 static void test_a_header_is_lost(void **state)
@@ -445,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_used_again),
         cmocka_unit_test(test_no_more_than_useful),
         cmocka_unit_test(test_stale_batches_at_the_end),
+        cmocka_unit_test(test_what_was_admitted_keeps_its_room),
         cmocka_unit_test(test_a_header_is_lost),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_power_loss),

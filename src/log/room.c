@@ -44,13 +44,25 @@ static uint64_t room_behind(const struct journal *j, const struct place *p)
     return room;
 }
 
-/* Sets admit_left; true when `bytes` more fit into the turn's unit. */
-static bool look(struct journal *j, uint64_t bytes, bool shrinking)
+/* Behind all that waits, and `bytes` more in this turn. */
+static struct place place_of(const struct journal *j, uint64_t bytes)
 {
     struct place p = {j->current, j->current->used + BATCH_HEADER};
     for (const struct unit *u = j->pending_first; u != NULL; u = u->next)
         place_unit(j, &p, u->bytes.len);
     place_unit(j, &p, j->gather->bytes.len + bytes);
+    return p;
+}
+
+const struct segment *room_last_promised(const struct journal *j)
+{
+    return place_of(j, 0).segment;
+}
+
+/* Sets admit_left; true when `bytes` more fit into the turn's unit. */
+static bool look(struct journal *j, uint64_t bytes, bool shrinking)
+{
+    struct place p = place_of(j, bytes);
     j->admit_left = 0;
     if (p.segment == NULL) return false;
 
