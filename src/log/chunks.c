@@ -59,15 +59,43 @@ struct chunk_file *chunks_add_file(struct chunks *c, uint64_t number, uint64_t s
     return f;
 }
 
+static void close_file(struct chunks *c, struct chunk_file *f)
+{
+    if (f->fd < 0) return;
+    c->files->close(c->files->ctx, f->fd);
+    f->fd = -1;
+    c->open--;
+}
+
+/* Closes the one that was not used for longest, of those that nobody needs open. */
+static void close_coldest(struct chunks *c)
+{
+    struct chunk_file *coldest = NULL;
+    for (size_t i = 0; i < c->count; i++) {
+        struct chunk_file *f = c->file[i];
+        bool may = f->fd >= 0 && f->full && !f->dirty && f->users == 0;
+        if (may && (coldest == NULL || f->used_at < coldest->used_at)) coldest = f;
+    }
+    if (coldest != NULL) close_file(c, coldest);
+}
+
+void chunks_note_open(struct chunks *c, struct chunk_file *f, int fd)
+{
+    if (c->open >= CHUNK_FILES_OPEN_MAX) close_coldest(c);
+    f->fd = fd;
+    c->open++;
+}
+
 int chunks_open_file(struct chunks *c, struct chunk_file *f)
 {
     char name[CHUNK_NAME_MAX];
+    f->used_at = ++c->uses;
     if (f->fd >= 0) return f->fd;
     chunks_name(name, f->number);
     char *path = path_join(c->dir, name);
     int fd = c->files->open(c->files->ctx, path, O_RDWR, 0);
     mem_free(path);
-    if (fd >= 0) f->fd = fd;
+    if (fd >= 0) chunks_note_open(c, f, fd);
     return fd;
 }
 
@@ -77,7 +105,7 @@ static void remove_file(struct chunks *c, size_t at)
     struct chunk_file *f = c->file[at];
     chunks_name(name, f->number);
     char *path = path_join(c->dir, name);
-    if (f->fd >= 0) c->files->close(c->files->ctx, f->fd);
+    close_file(c, f);
     c->files->unlink(c->files->ctx, path); /* one that stays is found dead at the next start */
     mem_free(path);
     mem_free(f);
@@ -186,7 +214,7 @@ void chunks_free(struct chunks *c)
     if (c == NULL) return;
     must(!c->started);
     for (size_t i = 0; i < c->count; i++) {
-        if (c->file[i]->fd >= 0) c->files->close(c->files->ctx, c->file[i]->fd);
+        close_file(c, c->file[i]);
         mem_free(c->file[i]);
     }
     mem_free(c->file);

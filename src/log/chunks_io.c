@@ -224,7 +224,7 @@ static struct chunk_file *make_file(struct chunks *c, int *ret_error)
     *ret_error = r;
     if (r < 0) return NULL;
     struct chunk_file *f = chunks_add_file(c, number, sizeof page);
-    f->fd = fd;
+    chunks_note_open(c, f, fd);
     f->dirty = true;
     return f;
 }

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -606,6 +608,55 @@ static void test_move_of_damage(void **state)
     bench_fini(&b);
 }
 
+/* ---- Descriptors ---- */
+
+struct counted {
+    struct file_layer layer;
+    atomic_int open, most;
+};
+
+static int open_counted(void *ctx, const char *path, int flags, mode_t mode)
+{
+    struct counted *n = ctx;
+    int fd = file_layer_real.open(NULL, path, flags, mode);
+    if (fd >= 0 && atomic_fetch_add(&n->open, 1) + 1 > atomic_load(&n->most))
+        atomic_store(&n->most, atomic_load(&n->open));
+    return fd;
+}
+
+static void close_counted(void *ctx, int fd)
+{
+    atomic_fetch_sub(&((struct counted *)ctx)->open, 1);
+    file_layer_real.close(NULL, fd);
+}
+
+/* However many files there are, few are open: descriptors are there for clients. */
+static void test_few_are_open(void **state)
+{
+    enum { CHUNKS = 500 };
+    static struct chunk_ref refs[CHUNKS];
+    struct counted n = {.layer = file_layer_real};
+    struct bench b = {.dir = scratch_new()};
+    n.layer.ctx = &n;
+    n.layer.open = open_counted;
+    n.layer.close = close_counted;
+    struct chunks_options o = {
+        .dir = b.dir, .files = &n.layer, .file_bytes = 8 << 10, .wake_fd = -1};
+    for (int start = 0; start < 3; start++) {
+        assert_int_equal(chunks_new(&o, &b.c), 0);
+        for (uint64_t i = 0; i < CHUNKS && start == 0; i++) {
+            refs[i] = put(&b, i);
+            if (i % 10 == 9) assert_int_equal(chunks_sync(b.c), 0);
+        }
+        assert_true(stats_of(&b).files > 100);
+        for (uint64_t i = 0; i < CHUNKS; i++) check(&b, &refs[i * 7 % CHUNKS], i * 7 % CHUNKS);
+        bench_close(&b);
+        assert_int_equal(atomic_load(&n.open), 0);
+        assert_in_range(atomic_load(&n.most), 2, 48); /* 32, and those not synced */
+    }
+    scratch_remove(b.dir);
+}
+
 /* ---- Threads ---- */
 
 /* Stopped in the middle: every job comes back, done or cancelled, and what is done is there. */
@@ -703,6 +754,7 @@ int main(void)
         cmocka_unit_test(test_files_die),
         cmocka_unit_test(test_moves),
         cmocka_unit_test(test_move_of_damage),
+        cmocka_unit_test(test_few_are_open),
         cmocka_unit_test(test_stop_in_the_middle),
         cmocka_unit_test(test_at_once),
     };
