@@ -128,13 +128,12 @@ static int look_at(struct chunks *c, struct chunk_file *f)
     int fd = chunks_open_file(c, f);
     if (fd < 0) return fd;
     int r = c->files->measure(c->files->ctx, fd, &f->size, &allocated);
-    if (r == 0 && f->size >= sizeof page) {
-        r = file_read_all(c->files, fd, page, sizeof page, 0);
-        /* Damage in the first page says nothing about the chunks, each of which is checked. */
-        if (r == 0 && chunk_file_header_check(page, f->number) == -EPROTONOSUPPORT)
-            r = -EPROTONOSUPPORT;
-    }
-    return r;
+    if (r < 0 || f->size < sizeof page) return r;
+    /* That the first page is damaged, or cannot be read, says nothing about the chunks: each of
+     * them is checked. */
+    bool newer = file_read_all(c->files, fd, page, sizeof page, 0) == 0 &&
+                 chunk_file_header_check(page, f->number) == -EPROTONOSUPPORT;
+    return newer ? -EPROTONOSUPPORT : 0;
 }
 
 static int look_around(struct chunks *c)

@@ -346,6 +346,23 @@ static void test_later_version(void **state)
     bench_fini(&b);
 }
 
+/* A first page that cannot be read, or is not as it was, keeps no server from its start. */
+static void test_bad_first_page(void **state)
+{
+    struct bench b;
+    bench_init(&b);
+    struct chunk_ref ref = put(&b, 1);
+    bench_close(&b);
+    file_fault_set(&b.fault, FAULT_READ, (struct fault_rule){.nth = 1, .error = -EIO});
+    assert_int_equal(bench_try_open(&b), 0);
+    assert_int_equal(b.fault.calls[FAULT_READ], 1);
+    check(&b, &ref, 1);
+    change_byte(&b, ref.file, 20);
+    bench_reopen(&b);
+    check(&b, &ref, 1);
+    bench_fini(&b);
+}
+
 /* ---- Failures ---- */
 
 static void test_disk_full(void **state)
@@ -746,6 +763,7 @@ int main(void)
         cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_missing_file),
         cmocka_unit_test(test_later_version),
+        cmocka_unit_test(test_bad_first_page),
         cmocka_unit_test(test_disk_full),
         cmocka_unit_test(test_open_fails),
         cmocka_unit_test(test_read_fails),
