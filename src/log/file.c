@@ -207,22 +207,33 @@ int file_write_zeros(const struct file_layer *files, int fd, uint64_t offset, ui
     return r;
 }
 
+/* The path of the directory that holds `dir`, on the heap. */
+static char *path_above(const char *dir)
+{
+    size_t n = strlen(dir);
+    while (n > 1 && dir[n - 1] == '/') n--;
+    while (n > 0 && dir[n - 1] != '/') n--;
+    while (n > 1 && dir[n - 1] == '/') n--;
+    if (n == 0) return mem_strdup(".");
+    char *above = mem_dup(dir, n + 1);
+    above[n] = '\0';
+    return above;
+}
+
 int file_make_dir(const struct file_layer *files, const char *dir, mode_t mode)
 {
     int r = files->mkdir(files->ctx, dir, mode);
     if (r == -EEXIST) return 0;
-    if (r != -ENOENT) return r;
-
-    char *above = mem_strdup(dir);
-    char *slash = strrchr(above, '/');
-    while (slash != NULL && slash > above && slash[1] == '\0') { /* trailing slashes */
-        *slash = '\0';
-        slash = strrchr(above, '/');
-    }
-    if (slash != NULL && slash > above) {
-        *slash = '\0';
+    if (r < 0 && r != -ENOENT) return r;
+    char *above = path_above(dir);
+    bool is_last = strcmp(above, ".") == 0 || strcmp(above, "/") == 0;
+    if (r == -ENOENT && !is_last) {
         r = file_make_dir(files, above, mode);
         if (r == 0) r = files->mkdir(files->ctx, dir, mode);
+    }
+    if (r == 0) {
+        r = files->sync_dir(files->ctx, above);
+        if (r == -EACCES) r = 0; /* to make something there is allowed, to open it is not */
     }
     mem_free(above);
     return r == -EEXIST ? 0 : r;

@@ -44,7 +44,7 @@ int file_write_all(const struct file_layer *files, int fd, struct iovec *iov, in
                    uint64_t offset);
 /* Writes n zero bytes. */
 int file_write_zeros(const struct file_layer *files, int fd, uint64_t offset, uint64_t n);
-/* Makes the directory and those above it; fine if it is there. */
+/* Makes the directory and those above it, durably; fine if it is there. */
 int file_make_dir(const struct file_layer *files, const char *dir, mode_t mode);
 
 #endif

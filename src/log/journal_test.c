@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/must.h"
 #include "log/format.h"
 #include "log/journal_testing.h"
 
@@ -319,6 +320,39 @@ static void test_directory_is_made(void **state)
     scratch_remove(dir);
 }
 
+struct synced_dirs {
+    struct file_layer layer;
+    char names[8][200];
+    int count;
+};
+
+static int note_sync_dir(void *ctx, const char *dir)
+{
+    struct synced_dirs *s = ctx;
+    snprintf(s->names[s->count++], sizeof s->names[0], "%s", dir);
+    return 0;
+}
+
+/* A directory whose name a loss of power takes away has lost all that was acknowledged in it. */
+static void test_new_directories_are_synced(void **state)
+{
+    char *dir = scratch_new(), first[200], second[200], third[220];
+    struct synced_dirs s = {.layer = file_layer_real};
+    s.layer.ctx = &s;
+    s.layer.sync_dir = note_sync_dir;
+    snprintf(first, sizeof first, "%s/a", dir);
+    snprintf(second, sizeof second, "%s/a/b", dir);
+    snprintf(third, sizeof third, "%s/a/b//c/", dir);
+    assert_int_equal(file_make_dir(&s.layer, third, 0700), 0);
+    assert_int_equal(s.count, 3);
+    assert_string_equal(s.names[0], dir);
+    assert_string_equal(s.names[1], first);
+    assert_string_equal(s.names[2], second);
+    assert_int_equal(file_make_dir(&s.layer, third, 0700), 0); /* it is there */
+    must(rmdir(third) == 0 && rmdir(second) == 0 && rmdir(first) == 0);
+    scratch_remove(dir);
+}
+
 static void test_empty_flush_does_nothing(void **state)
 {
     char *dir = scratch_new();
@@ -350,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_idle_marker),
         cmocka_unit_test(test_one_server_per_directory),
         cmocka_unit_test(test_directory_is_made),
+        cmocka_unit_test(test_new_directories_are_synced),
         cmocka_unit_test(test_empty_flush_does_nothing),
     };
     return cmocka_run_group_tests_name("log/journal", tests, NULL, NULL);
