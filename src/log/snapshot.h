@@ -80,7 +80,9 @@ struct snapshot_info {
 struct snapshot_reading {
     const struct file_layer *files; /* NULL: the real one */
     const char *dir;
-    /* Each may be NULL; a negative result of the first two ends the reading with it. */
+    /* Each may be NULL; a negative result of the first two ends the reading with it. on_block() is
+     * called on the caller's thread; on_header(), before it, and progress(), beside it, on one that
+     * reads. */
     int (*on_header)(void *arg, const struct snapshot_header *header);
     int (*on_block)(void *arg, struct bytes records, uint32_t count);
     void (*progress)(void *arg, uint64_t done, uint64_t total);

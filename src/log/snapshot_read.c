@@ -16,7 +16,12 @@
 #include "log/segment.h"
 #include "log/snapshot.h"
 
-enum { PROGRESS_BYTES = 4 << 20, BLOCKS_AHEAD = 4 };
+enum {
+    PROGRESS_BYTES = 4 << 20,
+    BLOCKS_AHEAD = 4,
+    AHEAD_BYTES = 4 << 20, /* no further block is handed over above that: some are very large */
+    KEPT_BYTES = 1 << 20,
+};
 
 /* A block that was read and is whole. */
 struct checked {
@@ -31,6 +36,7 @@ struct handover {
     pthread_cond_t moved;
     struct checked blocks[BLOCKS_AHEAD];
     unsigned given, taken;  /* counts; at most BLOCKS_AHEAD apart */
+    size_t bytes;           /* of those given and not taken */
     bool finished, refused; /* the thread is through; the caller takes no more */
 };
 
@@ -105,23 +111,27 @@ static bool framing_is_right(const struct block_header *b, const char *records)
     return at == b->length && n == b->records;
 }
 
+static bool is_full(const struct handover *h)
+{
+    return h->given - h->taken == BLOCKS_AHEAD || h->bytes > AHEAD_BYTES;
+}
+
 /* Hands a block to the caller, as soon as there is a place for it. */
 static int give_block(struct reading *s, const struct block_header *b, const char *records)
 {
     struct handover *h = &s->handover;
     pthread_mutex_lock(&h->lock);
-    while (h->given - h->taken == BLOCKS_AHEAD && !h->refused)
-        pthread_cond_wait(&h->moved, &h->lock);
+    while (is_full(h) && !h->refused) pthread_cond_wait(&h->moved, &h->lock);
     bool refused = h->refused;
     pthread_mutex_unlock(&h->lock);
     if (refused) return -ECANCELED;
     struct checked *c = &h->blocks[h->given % BLOCKS_AHEAD];
-    c->records.len = 0;
     buf_append(&c->records, records, b->length);
     c->count = b->records;
     c->at = s->at;
     pthread_mutex_lock(&h->lock);
     h->given++;
+    h->bytes += b->length;
     pthread_cond_signal(&h->moved);
     pthread_mutex_unlock(&h->lock);
     return 0;
@@ -217,10 +227,14 @@ static struct checked *next_block(struct handover *h)
     return there ? &h->blocks[h->taken % BLOCKS_AHEAD] : NULL;
 }
 
-static void block_taken(struct handover *h, bool refuse)
+static void block_taken(struct handover *h, struct checked *c, bool refuse)
 {
+    size_t bytes = c->records.len;
+    c->records.len = 0;
+    buf_shrink(&c->records, KEPT_BYTES);
     pthread_mutex_lock(&h->lock);
     h->taken++;
+    h->bytes -= bytes;
     h->refused = refuse;
     pthread_cond_signal(&h->moved);
     pthread_mutex_unlock(&h->lock);
@@ -234,7 +248,7 @@ static int apply_blocks(struct reading *s, uint64_t *ret_at)
     while (r >= 0 && (c = next_block(&s->handover)) != NULL) {
         *ret_at = c->at;
         r = s->how->on_block(s->how->arg, buf_bytes(&c->records), c->count);
-        block_taken(&s->handover, r < 0);
+        block_taken(&s->handover, c, r < 0);
     }
     return r < 0 ? r : 0;
 }

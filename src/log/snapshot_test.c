@@ -365,6 +365,49 @@ static void test_every_byte_counts(void **state)
     scratch_remove(dir);
 }
 
+/* The first time it waits until the reader gets no further. */
+static int note_memory(void *arg, struct bytes records, uint32_t count)
+{
+    size_t *most = arg;
+    bool first = *most == 0;
+    for (int still = 0; first && still < 100; still++) {
+        if (mem_used() > *most) still = 0;
+        if (mem_used() > *most) *most = mem_used();
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
+    if (mem_used() > *most) *most = mem_used();
+    return 0;
+}
+
+/* Blocks are as large as their largest record: not many of these are read ahead. */
+static void test_large_blocks_take_little_memory(void **state)
+{
+    enum { LARGE = 24 << 20 };
+    static const struct plan p = {10, 20, 8, LARGE};
+    char *dir = scratch_new();
+    struct snapshot_options o = options_for(dir, NULL, &p);
+    struct snapshot_writer *w;
+    struct snapshot_result result;
+    struct snapshot_info info;
+    struct journal_error e;
+    assert_int_equal(snapshot_begin(&o, &w), 0);
+    for (uint32_t i = 0; i < p.records; i++) {
+        struct buf *b = snapshot_record(w);
+        memset(buf_reserve(b, LARGE), 'x', LARGE);
+        b->len += LARGE;
+        snapshot_record_end(w);
+    }
+    snapshot_complete(w, p.complete);
+    wait_for_end(w);
+    snapshot_end(w, &result);
+    assert_int_equal(result.state, SNAPSHOT_DONE);
+    size_t before = mem_used(), most = 0;
+    struct snapshot_reading how = {.dir = dir, .on_block = note_memory, .arg = &most};
+    assert_int_equal(snapshot_read(&how, p.position, &info, &e), 0);
+    assert_in_range(most - before, 2 * (size_t)LARGE, 4 * (size_t)LARGE);
+    scratch_remove(dir);
+}
+
 static int refuse_block(void *arg, struct bytes records, uint32_t count)
 {
     return -EBADMSG;
@@ -403,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_short_writes),
         cmocka_unit_test(test_power_loss),
         cmocka_unit_test(test_every_byte_counts),
+        cmocka_unit_test(test_large_blocks_take_little_memory),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
