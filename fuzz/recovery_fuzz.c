@@ -25,20 +25,14 @@ enum {
 
 /* ---- Input to files ---- */
 
-static void store_u64(char *p, uint64_t n)
-{
-    store_u32(p, (uint32_t)n);
-    store_u32(p + 4, (uint32_t)(n >> 32));
-}
-
 /* Where the lengths make sense, so do the checksums. */
 static void fix_sums(char *p, size_t size)
 {
     store_u32(p + 8, crc32c(0, p + 12, SEGMENT_HEADER - 12));
     size_t at = SEGMENT_HEADER;
     while (at + BATCH_HEADER <= size) {
-        uint64_t length = load_u32(p + at + 48) | (uint64_t)load_u32(p + at + 52) << 32;
-        if (memcmp(p + at, "LB01", 4) != 0 || length > size - at - BATCH_HEADER) {
+        uint64_t length = load_u64(p + at + 48);
+        if (memcmp(p + at, BATCH_MAGIC, 4) != 0 || length > size - at - BATCH_HEADER) {
             at += BATCH_ALIGN;
             continue;
         }

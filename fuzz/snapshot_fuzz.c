@@ -15,12 +15,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { FIX_SUMS = 1, HEAD = 304, POSITION = 1000 };
 
-static void store_u64(char *p, uint64_t n)
-{
-    store_u32(p, (uint32_t)n);
-    store_u32(p + 4, (uint32_t)(n >> 32));
-}
-
 /* Where lengths make sense, so do checksums. */
 static void fix_sums(char *p, size_t size)
 {

@@ -22,17 +22,6 @@ static const char chunk_magic[4] = "chnk";
 
 enum { CRC_FROM = 12 }; /* of the header page: what its checksum covers begins here */
 
-static uint64_t load_u64(const char *p)
-{
-    return load_u32(p) | (uint64_t)load_u32(p + 4) << 32;
-}
-
-static void store_u64(char *p, uint64_t n)
-{
-    store_u32(p, (uint32_t)n);
-    store_u32(p + 4, (uint32_t)(n >> 32));
-}
-
 void chunk_file_header_encode(char page[CHUNK_FILE_HEADER], uint64_t number)
 {
     memset(page, 0, CHUNK_FILE_HEADER);

@@ -322,11 +322,6 @@ static void test_missing_file(void **state)
     bench_fini(&b);
 }
 
-static void store_u32_at(struct buf *b, size_t at, uint32_t n)
-{
-    for (int i = 0; i < 4; i++) b->data[at + (size_t)i] = (char)(n >> 8 * i);
-}
-
 static void test_later_version(void **state)
 {
     struct bench b;
@@ -336,9 +331,9 @@ static void test_later_version(void **state)
     struct buf all = file_load(b.dir, "chunks-000000000001.dat");
     assert_int_equal(chunk_file_header_check(all.data, 1), 0);
     assert_int_equal(chunk_file_header_check(all.data, 2), -EBADMSG);
-    store_u32_at(&all, 12, FORMAT_VERSION + 1);
+    store_u32(all.data + 12, FORMAT_VERSION + 1);
     assert_int_equal(chunk_file_header_check(all.data, 1), -EBADMSG);
-    store_u32_at(&all, 8, crc32c(0, all.data + 12, CHUNK_FILE_HEADER - 12));
+    store_u32(all.data + 8, crc32c(0, all.data + 12, CHUNK_FILE_HEADER - 12));
     assert_int_equal(chunk_file_header_check(all.data, 1), -EPROTONOSUPPORT);
     file_store(b.dir, "chunks-000000000001.dat", buf_bytes(&all));
     buf_fini(&all);

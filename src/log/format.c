@@ -3,20 +3,8 @@
 #include "base/crc.h"
 
 static const char segment_magic[8] = "leat-jrn";
-static const char batch_magic[4] = "LB01";
 static const char snapshot_magic[8] = "leat-snp";
 static const char block_magic[4] = "LS01";
-
-static uint64_t load_u64(const char *p)
-{
-    return load_u32(p) | (uint64_t)load_u32(p + 4) << 32;
-}
-
-static void store_u64(char *p, uint64_t n)
-{
-    store_u32(p, (uint32_t)n);
-    store_u32(p + 4, (uint32_t)(n >> 32));
-}
 
 bool bytes_are_zero(const char *p, size_t n)
 {
@@ -56,7 +44,7 @@ enum header_state segment_header_decode(const char *page, struct segment_header 
 
 void batch_header_encode(char *out, struct batch_header *h, const struct bytes *parts, int count)
 {
-    memcpy(out, batch_magic, sizeof(batch_magic));
+    memcpy(out, BATCH_MAGIC, 4);
     store_u64(out + 8, h->history);
     store_u64(out + 16, h->epoch);
     store_u64(out + 24, h->position);
@@ -84,7 +72,7 @@ void batch_header_load(const char *p, struct batch_header *ret)
 
 bool batch_header_decode(const char *p, uint64_t room, struct batch_header *ret)
 {
-    if (memcmp(p, batch_magic, sizeof(batch_magic)) != 0 || load_u32(p + 60) != 0) return false;
+    if (memcmp(p, BATCH_MAGIC, 4) != 0 || load_u32(p + 60) != 0) return false;
     batch_header_load(p, ret);
     /* The first comparison keeps batch_size() from wrapping around. */
     return ret->length <= room && batch_size(ret->length) <= room;
@@ -103,6 +91,14 @@ bool record_next(const char *records, uint64_t length, uint64_t *at, struct byte
     *ret = (struct bytes){records + *at + RECORD_PREFIX, n};
     *at += RECORD_PREFIX + (uint64_t)n;
     return true;
+}
+
+bool records_fill(const char *records, uint64_t length, uint32_t count)
+{
+    uint64_t at = 0, n = 0;
+    struct bytes record;
+    while (record_next(records, length, &at, &record)) n++;
+    return at == length && n == count;
 }
 
 /* --- Snapshots --- */

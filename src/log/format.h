@@ -44,7 +44,9 @@ struct batch_header {
     uint32_t crc; /* of what follows it in the header, the records and the padding */
 };
 
-/* What a header of `length` bytes of records takes up in the file, all in all. */
+#define BATCH_MAGIC "LB01"
+
+/* What a batch of `length` bytes of records takes up in the file, all in all. */
 static inline uint64_t batch_size(uint64_t length)
 {
     return (BATCH_HEADER + length + BATCH_ALIGN - 1) & ~(uint64_t)(BATCH_ALIGN - 1);
@@ -59,6 +61,17 @@ static inline uint32_t load_u32(const char *p)
 static inline void store_u32(char *p, uint32_t n)
 {
     for (int i = 0; i < 4; i++) p[i] = (char)(n >> 8 * i);
+}
+
+static inline uint64_t load_u64(const char *p)
+{
+    return load_u32(p) | (uint64_t)load_u32(p + 4) << 32;
+}
+
+static inline void store_u64(char *p, uint64_t n)
+{
+    store_u32(p, (uint32_t)n);
+    store_u32(p + 4, (uint32_t)(n >> 32));
 }
 
 /* `out` holds SEGMENT_HEADER bytes. h->version is not looked at: always the one of this code. */
@@ -85,6 +98,9 @@ bool batch_is_whole(const char *p, const struct batch_header *h);
 /* The next record at *at in records[0..length); false at the end or when the framing is wrong;
  * *at == length tells the end. */
 bool record_next(const char *records, uint64_t length, uint64_t *at, struct bytes *ret);
+
+/* Are these so many records, to the last byte? */
+bool records_fill(const char *records, uint64_t length, uint32_t count);
 
 struct snapshot_header {
     uint32_t version;

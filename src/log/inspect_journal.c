@@ -24,14 +24,6 @@ static struct batch_owner owner_of(const struct scan *c)
     return (struct batch_owner){c->in->history, c->s->number};
 }
 
-static bool framing_is_right(const struct batch_header *b, const char *records)
-{
-    uint64_t at = 0, n = 0;
-    struct bytes record;
-    while (record_next(records, b->length, &at, &record)) n++;
-    return at == b->length && n == b->records;
-}
-
 static void index_batch(struct scan *c, const struct batch_header *b)
 {
     struct inspection *in = c->in;
@@ -48,7 +40,7 @@ static void take_batch(struct scan *c, const struct batch_header *b, const char 
 {
     uint64_t size = batch_size(b->length);
     if (c->in->history == 0) c->in->history = b->history;
-    if (framing_is_right(b, records)) {
+    if (records_fill(records, b->length, b->records)) {
         index_batch(c, b);
         c->s->end = c->at + size;
     } else { /* no server would start on it: as if it were not there */

@@ -115,7 +115,7 @@ int reader_seek(struct reader *r, uint64_t *offset, uint64_t *ret_nonzero_end)
         }
         for (uint64_t i = 0; i < n; i += BATCH_ALIGN) {
             uint64_t step = n - i < BATCH_ALIGN ? n - i : BATCH_ALIGN;
-            if (step == BATCH_ALIGN && memcmp(p + i, "LB01", 4) == 0) {
+            if (step == BATCH_ALIGN && memcmp(p + i, BATCH_MAGIC, 4) == 0) {
                 *offset += i;
                 return 0;
             }

@@ -151,20 +151,12 @@ static int survey(struct recovery *rec)
 
 /* --- Replay --- */
 
-static bool framing_is_right(const struct batch_header *b, const char *records)
-{
-    uint64_t at = 0, n = 0;
-    struct bytes record;
-    while (record_next(records, b->length, &at, &record)) n++;
-    return at == b->length && n == b->records;
-}
-
 static int replay_batch(struct recovery *rec, const struct found *f, uint64_t offset,
                         const struct batch_header *b, const char *records)
 {
     uint64_t at = 0;
     struct bytes record;
-    if (!framing_is_right(b, records))
+    if (!records_fill(records, b->length, b->records))
         return fail_damaged(rec, f, offset, "the records do not fill their batch");
     while (record_next(records, b->length, &at, &record)) {
         if (b->position + at <= rec->from) continue;

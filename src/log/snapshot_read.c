@@ -103,14 +103,6 @@ static int read_header(struct reading *s, uint64_t position)
     return s->how->on_header != NULL ? s->how->on_header(s->how->arg, h) : 0;
 }
 
-static bool framing_is_right(const struct block_header *b, const char *records)
-{
-    uint64_t at = 0, n = 0;
-    struct bytes record;
-    while (record_next(records, b->length, &at, &record)) n++;
-    return at == b->length && n == b->records;
-}
-
 static bool is_full(const struct handover *h)
 {
     return h->given - h->taken == BLOCKS_AHEAD || h->bytes > AHEAD_BYTES;
@@ -139,7 +131,7 @@ static int give_block(struct reading *s, const struct block_header *b, const cha
 
 static int take_block(struct reading *s, const struct block_header *b, const char *records)
 {
-    if (!framing_is_right(b, records))
+    if (!records_fill(records, b->length, b->records))
         return fail(s, -EBADMSG, "the records do not fill their block");
     int r = s->how->on_block == NULL ? 0 : give_block(s, b, records);
     if (r < 0) return r;
