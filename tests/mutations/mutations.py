@@ -104,7 +104,7 @@ MUTATIONS = [
     Mutation("gaps-not-seen-by-verify", "src/log/inspect_journal.c",
              "if (b->position != position || b->offset != at)", "if (b->position < position)", "log"),
     Mutation("salvage-goes-on-behind-a-gap", "src/log/salvage.c",
-             "nth(c, w.first + w.count)->position == w.end)", "nth(c, w.first + w.count)->position >= w.end)", "log"),
+             "salvage_batch(c, w.first + w.count)->position == w.end)", "salvage_batch(c, w.first + w.count)->position >= w.end)", "log"),
     Mutation("chunks-not-checked-by-verify", "src/log/inspect_chunks.c",
              "if (p == NULL || crc32c(0, p + CHUNK_HEADER, ref->length) != ref->crc) {", "if (p == NULL) {", "verify"),
     # ---- Snapshots ----
