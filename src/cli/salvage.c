@@ -11,8 +11,15 @@
 #include "cli/cli.h"
 #include "cli/inspecting.h"
 
-struct options {
+struct wishes {
     const char *dir, *out;
+    bool past_gaps;
+};
+
+static const struct argp_option options[] = {
+    {"past-gaps", 'g', 0, 0,
+     "Go on behind what is missing: what comes out is no state that DIR had", 0},
+    {0},
 };
 
 static const char doc[] =
@@ -22,9 +29,16 @@ static const char doc[] =
     "What is taken: the whole snapshot, if there is one, from which the journal leads furthest, "
     "and the journal behind it up to the first place where something is missing. What is left: all "
     "behind that place, since a record says what changed, and nobody knows what it would have "
-    "changed without the missing ones. So OUT is a state that DIR really had. Only where no whole "
-    "snapshot and no beginning of the journal is left, what is whole within the newest snapshot is "
-    "taken, and that is said.\n\n"
+    "changed without the missing ones. So OUT is a state that DIR really had. Only where that "
+    "cannot "
+    "be had, since no whole snapshot with its journal and no beginning of the journal is left, the "
+    "newest snapshot is taken as it is, or what is whole in it, and that is said.\n\n"
+    "With --past-gaps, what lies behind missing places is taken too: strings, fields, members and "
+    "entries of streams that were written there are as they were; what changed in a gap alone is "
+    "as "
+    "before it; lists and groups may be off by what is missing, and what no longer fits is left "
+    "alone. Right for streams of events, of which most is better than the beginning; wrong where "
+    "keys have to agree with each other.\n\n"
     "OUT is made, and must not be there or be empty. It takes as much room as what is copied. No "
     "server may use DIR meanwhile.\n\n"
     "Exit status: 0 when nothing had to be left, 1 when something was, 2 when nothing was "
@@ -33,12 +47,17 @@ static const char doc[] =
     "  leat verify data\n"
     "      what is damaged, and where\n"
     "  leat salvage data saved\n"
-    "  leat serve --dir saved\n";
+    "  leat serve --dir saved\n"
+    "  leat salvage --past-gaps data all\n"
+    "      what came after a damaged place, too\n";
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
-    struct options *o = state->input;
+    struct wishes *o = state->input;
     switch (key) {
+    case 'g':
+        o->past_gaps = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (o->out != NULL) argp_error(state, "DIR and OUT, not also `%s'", arg);
         if (o->dir == NULL) o->dir = arg;
@@ -79,19 +98,28 @@ static void print_left(void *arg, const char *what)
     printf("  %s\n", what);
 }
 
+static void print_journal(const struct salvage *s)
+{
+    if (s->has_snapshot) printf(", and ");
+    printf("%" PRIu64 " records of the journal, up to position %" PRIu64 "\n", s->records, s->end);
+    if (s->gaps > 0)
+        printf("missing: %" PRIu64 " bytes of records, in %" PRIu64 " gap%s\n", s->missing, s->gaps,
+               s->gaps == 1 ? "" : "s");
+    if (s->end < s->reach)
+        printf("lost: what was written from there to position %" PRIu64 "\n", s->reach);
+    else if (!s->inexact) printf("nothing is lost: that is as far as the journal goes\n");
+    if (s->inexact)
+        printf("this is no state that was ever there: what is missing is not in it, and what came "
+               "later is as far as it fits\n");
+}
+
 static void print_taken(const struct salvage *s, const char *out)
 {
-    if (s->partial) {
-        printf("taken: %" PRIu64 " whole blocks of the snapshot of position %" PRIu64 "\n",
-               s->blocks, s->snapshot);
-    } else {
-        printf("taken: ");
-        if (s->has_snapshot) printf("the snapshot of position %" PRIu64 ", and ", s->snapshot);
-        printf("%" PRIu64 " records of the journal, up to position %" PRIu64 "\n", s->records,
-               s->end);
-        if (s->end == s->reach) printf("nothing is lost: that is as far as the journal goes\n");
-        else printf("lost: what was written from there to position %" PRIu64 "\n", s->reach);
-    }
+    printf("taken: ");
+    if (s->partial) printf("%" PRIu64 " whole blocks of ", s->blocks);
+    if (s->has_snapshot) printf("the snapshot of position %" PRIu64, s->snapshot);
+    if (s->partial && s->batches == 0) printf("\n");
+    else print_journal(s);
     if (s->chunks > 0)
         printf("%" PRIu64 " chunks of streams, of which %" PRIu64
                " are damaged: commands that need "
@@ -100,24 +128,25 @@ static void print_taken(const struct salvage *s, const char *out)
     printf("start on it with: leat serve --dir %s\n", out);
 }
 
-/* Reads the copy back: whoever starts on it relies on it. Chunks that were lost have their places in
- * it, but nothing else may be wrong. */
+/* Reads the copy back: whoever starts on it relies on it. Chunks that were lost have their places
+ * in it, but nothing else may be wrong. */
 static bool check_copy(const char *out, uint64_t chunks_lost)
 {
     struct inspection in;
     struct bar bar;
     bar_init(&bar, "salvage: reading back");
-    bool whole = inspecting(&in, out, &bar) == 0 && inspect_count(&in, FINDING_DAMAGE) == chunks_lost;
+    bool whole =
+        inspecting(&in, out, &bar) == 0 && inspect_count(&in, FINDING_DAMAGE) == chunks_lost;
     if (!whole) fprintf(stderr, "leat salvage: what was written to %s reads back damaged\n", out);
     inspect_fini(&in);
     return whole;
 }
 
-static int salvage(const struct options *o, struct inspection *in)
+static int salvage(const struct wishes *o, struct inspection *in)
 {
     struct journal_error error = {0};
     uint64_t left = 0;
-    struct salvage s = {.left = print_left, .arg = &left};
+    struct salvage s = {.past_gaps = o->past_gaps, .left = print_left, .arg = &left};
     if (salvage_dir(in, o->out, &s, &error) < 0) {
         fprintf(stderr, "leat salvage: %s\n", error.text);
         return INSPECTING_FAILED;
@@ -129,8 +158,8 @@ static int salvage(const struct options *o, struct inspection *in)
 
 int cmd_salvage(int argc, char **argv)
 {
-    static const struct argp argp = {NULL, parse_option, "DIR OUT", doc, 0, 0, 0};
-    struct options o = {0};
+    static const struct argp argp = {options, parse_option, "DIR OUT", doc, 0, 0, 0};
+    struct wishes o = {0};
     struct inspection in;
     struct bar bar;
     argp_err_exit_status = INSPECTING_FAILED;

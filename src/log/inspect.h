@@ -3,8 +3,9 @@
  *
  * Recipe for a kind of file more: a `struct seen_...` and its array here; a line in note_name() and
  * in survey() (inspect.c); an inspect_KIND.c with what is in one such file, called by
- * inspect_dir(); what it must be to the others, beside check_snapshots(); in salvage_copy.c
- * its copying, and in salvage.c a part of tell_what_is_left(). What is whole must be told from the file alone. */
+ * inspect_dir(); what it must be to the others, beside check_snapshots(); in salvage_copy.c its
+ * copying, and in salvage.c a part of tell_what_is_left(). What is whole must be told from the file
+ * alone. */
 #ifndef LEAT_LOG_INSPECT_H
 #define LEAT_LOG_INSPECT_H
 

@@ -20,7 +20,9 @@ static int replay(void *arg, struct bytes record, uint64_t position)
     struct seen *s = arg;
     uint64_t number = strtoull(record.data, NULL, 10);
     if (s->next == UINT64_MAX) s->first = s->next = number;
-    if (number != s->next++ || position != position_of(number + 1)) s->wrong = true;
+    if (number != s->next || position != position_of(number + 1)) s->wrong = true;
+    s->next = number + 1;
+    s->count++;
     return 0;
 }
 

@@ -1,5 +1,5 @@
-/* What the tests of inspection and salvage share: a directory with a journal of numbered records and
- * snapshots beside it, made, harmed and started again. */
+/* What the tests of inspection and salvage share: a directory with a journal of numbered records
+ * and snapshots beside it, made, harmed and started again. */
 #ifndef LEAT_LOG_INSPECT_TESTING_H
 #define LEAT_LOG_INSPECT_TESTING_H
 
@@ -13,7 +13,8 @@ uint64_t position_of(uint64_t records);
 /* What a replay saw: numbers in a row, from `first` on. */
 struct seen {
     uint64_t first, next; /* UINT64_MAX: none yet */
-    bool wrong;
+    uint64_t count;
+    bool wrong; /* not in a row, or not at their positions */
 };
 
 /* Opens the journal in `dir`; what it replays goes to s. */

@@ -1,10 +1,15 @@
 /* From where one gets furthest: from each whole snapshot, and from the beginning, batches are
  * followed by their positions as long as one begins where the one before ended. The way that ends
- * last is copied: its snapshot as it is, its batches into new segments.
+ * last is copied: its snapshot as it is, its batches into new segments. What comes out is a state
+ * that really was.
  *
  * What lies behind a gap is left, since a record says what changed, and nobody knows what it would
- * have changed without the missing ones. Where there is no way at all, what is whole of the newest
- * snapshot is better than nothing: its blocks stand for themselves. */
+ * have changed without the missing ones. Who would rather have it asks for it (`past_gaps`). Where
+ * there is no way at all, the newest snapshot is better than nothing, be it without the journal
+ * that it needs, or only in parts, which stand for themselves. In all these cases what comes out is
+ * *inexact*: then the snapshot in it says that it is complete only at the journal's end, so that a
+ * start takes all records as it takes those from the time of a snapshot, leaving alone what does
+ * not fit. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -36,7 +41,9 @@ static struct way follow(struct copying *c, const struct seen_snapshot *snapshot
     struct way w = {.snapshot = snapshot};
     uint64_t from = snapshot != NULL ? snapshot->position : 0;
     size_t n = c->in->batch_count;
-    while (w.first < n && salvage_batch(c, w.first)->position + salvage_batch(c, w.first)->length <= from) w.first++;
+    while (w.first < n &&
+           salvage_batch(c, w.first)->position + salvage_batch(c, w.first)->length <= from)
+        w.first++;
     w.start = w.end = from;
     if (w.first < n && salvage_batch(c, w.first)->position <= from)
         w.start = w.end = salvage_batch(c, w.first)->position;
@@ -45,6 +52,7 @@ static struct way follow(struct copying *c, const struct seen_snapshot *snapshot
         w.count++;
     }
     if (w.end < from) w.end = from;
+    w.reached = w.end;
     return w;
 }
 
@@ -62,28 +70,14 @@ static uint64_t count_chunks(const struct copying *c, const struct seen_snapshot
     return n;
 }
 
-/* Where no way leads from a whole snapshot or from the beginning. */
-static bool choose_parts(struct copying *c)
-{
-    for (size_t i = 0; i < c->in->snapshot_count; i++) {
-        const struct seen_snapshot *s = &c->in->snapshots[i];
-        if (s->whole || s->whole_blocks == 0) continue;
-        c->best = (struct way){.snapshot = s,
-                               .start = s->position,
-                               .end = s->position,
-                               .chunks_lost = count_chunks(c, s, true)};
-        return true;
-    }
-    return false;
-}
-
 /* Where there is no journal, nobody knows better. */
 static bool is_of_journal(const struct copying *c, const struct seen_snapshot *s)
 {
     return c->in->history == 0 || s->header.history == c->in->history;
 }
 
-static bool choose(struct copying *c)
+/* The way to a state that was. */
+static bool choose_exact(struct copying *c)
 {
     bool any = false;
     for (size_t i = 0; i <= c->in->snapshot_count; i++) {
@@ -100,7 +94,73 @@ static bool choose(struct copying *c)
         c->best = w;
         any = true;
     }
-    return any || choose_parts(c);
+    return any;
+}
+
+/* The newest snapshot that is whole, or else has whole parts. */
+static const struct seen_snapshot *newest_snapshot(const struct copying *c)
+{
+    const struct seen_snapshot *parts = NULL;
+    for (size_t i = 0; i < c->in->snapshot_count; i++) {
+        const struct seen_snapshot *s = &c->in->snapshots[i];
+        if (s->whole && is_of_journal(c, s)) return s;
+        bool fits = !c->s->past_gaps || s->state != HEADER_VALID || is_of_journal(c, s);
+        if (!s->whole && fits && s->whole_blocks > 0 && parts == NULL) parts = s;
+    }
+    return parts;
+}
+
+/* Parts of a snapshot alone are better without the journal: what it changes may be in the others.
+ */
+static void begin_at(struct copying *c, const struct seen_snapshot *s)
+{
+    c->best = follow(c, s);
+    c->best.inexact = !s->whole || c->best.end < s->end.complete;
+    c->best.chunks_lost = count_chunks(c, s, true);
+    if (s->whole || c->s->past_gaps) return;
+    c->best.start = c->best.end = c->best.reached = s->position;
+    c->best.count = 0;
+}
+
+/* Takes what lies behind the way as well. */
+static void go_on(struct copying *c)
+{
+    struct way *w = &c->best;
+    size_t n = w->first + w->count;
+    for (size_t i = n; i < c->in->batch_count; i++) {
+        const struct seen_batch *b = salvage_batch(c, i);
+        if (b->records == 0 || b->position < w->reached) continue; /* nothing new */
+        if (b->position > w->reached) {
+            c->s->gaps++;
+            c->s->missing += b->position - w->reached;
+            w->inexact = true;
+        }
+        c->order[n++] = c->order[i];
+        w->reached = b->position + b->length;
+        w->end += b->length;
+    }
+    w->count = n - w->first;
+}
+
+/* Are there records behind the way? */
+static bool is_more(const struct copying *c)
+{
+    for (size_t i = c->best.first + c->best.count; i < c->in->batch_count; i++) {
+        const struct seen_batch *b = salvage_batch(c, i);
+        if (b->records > 0 && b->position >= c->best.end) return true;
+    }
+    return false;
+}
+
+static bool choose(struct copying *c)
+{
+    const struct seen_snapshot *newest = newest_snapshot(c);
+    bool any = choose_exact(c);
+    if (any && !(c->s->past_gaps && is_more(c))) return true;
+    /* Nothing that is missing from before it matters. */
+    if (newest != NULL && (newest->whole || !any)) begin_at(c, newest);
+    if (c->s->past_gaps) go_on(c);
+    return any || newest != NULL || c->best.count > 0;
 }
 
 /* ---- What is left ---- */
@@ -117,11 +177,12 @@ tell_left(struct copying *c, const char *format, ...)
     c->s->left(c->s->arg, line);
 }
 
-static void tell_what_is_left(struct copying *c)
+/* Batches that are whole, behind the way. */
+static void tell_batches(struct copying *c)
 {
-    char name[SNAPSHOT_NAME_MAX];
     uint64_t batches = 0, records = 0, from = UINT64_MAX, to = 0;
-    for (size_t i = c->best.first + c->best.count; i < c->in->batch_count; i++) {
+    size_t end = c->best.first + c->best.count;
+    for (size_t i = end; i < c->in->batch_count && !c->s->past_gaps; i++) {
         const struct seen_batch *b = salvage_batch(c, i);
         if (b->records == 0 || b->position < c->best.end) continue;
         batches++;
@@ -129,20 +190,27 @@ static void tell_what_is_left(struct copying *c)
         if (b->position < from) from = b->position;
         if (b->position + b->length > to) to = b->position + b->length;
     }
-    if (c->best.snapshot != NULL && !c->best.snapshot->whole)
-        tell_left(c,
-                  "what is not in the %" PRIu64 " whole blocks of the snapshot of position %" PRIu64
-                  ", and all that came after it: no whole snapshot and no journal leads further",
-                  c->s->blocks, c->best.snapshot->position);
-    for (size_t i = 0; i < c->in->finding_count; i++) {
-        const struct finding *f = &c->in->findings[i];
-        tell_left(c, "%s, offset %" PRIu64 ": %s", f->file, f->offset, f->what);
-    }
     if (batches > 0)
         tell_left(c,
                   "%" PRIu64 " batches of %" PRIu64 " records, positions %" PRIu64 " to %" PRIu64
                   ": whole, but what comes before them is missing",
                   batches, records, from, to);
+}
+
+static void tell_what_is_left(struct copying *c)
+{
+    char name[SNAPSHOT_NAME_MAX];
+    if (c->best.snapshot != NULL && !c->best.snapshot->whole)
+        tell_left(c,
+                  "what is not in the %" PRIu64 " whole blocks of the snapshot of position %" PRIu64
+                  "%s: no whole snapshot and no journal leads further",
+                  c->s->blocks, c->best.snapshot->position,
+                  c->s->past_gaps ? "" : ", and all that came after it");
+    for (size_t i = 0; i < c->in->finding_count; i++) {
+        const struct finding *f = &c->in->findings[i];
+        tell_left(c, "%s, offset %" PRIu64 ": %s", f->file, f->offset, f->what);
+    }
+    tell_batches(c);
     for (size_t i = 0; i < c->in->snapshot_count; i++) {
         const struct seen_snapshot *s = &c->in->snapshots[i];
         if (s == c->best.snapshot) continue;
@@ -159,8 +227,9 @@ static void tell(struct copying *c)
     c->s->has_snapshot = c->best.snapshot != NULL;
     c->s->snapshot = c->s->has_snapshot ? c->best.snapshot->position : 0;
     c->s->partial = c->s->has_snapshot && !c->best.snapshot->whole;
+    c->s->inexact = c->best.inexact;
     c->s->start = c->best.start;
-    c->s->end = c->best.end;
+    c->s->end = c->best.reached;
     c->s->chunks_lost = c->best.chunks_lost;
     if (c->best.snapshot != NULL) c->s->chunks = count_chunks(c, c->best.snapshot, false);
     c->s->reach = c->in->end;
@@ -184,8 +253,9 @@ int salvage_dir(struct inspection *in, const char *out, struct salvage *s,
         ret_error->code = r;
         snprintf(ret_error->text, sizeof ret_error->text,
                  "%.300s: nothing can be saved: there is no snapshot with a whole part, and no "
-                 "journal from its beginning on",
-                 in->dir);
+                 "journal from its beginning on%s",
+                 in->dir,
+                 in->records > 0 ? "; --past-gaps takes what there is of the journal" : "");
     }
     mem_free(c.order);
     return r;

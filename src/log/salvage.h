@@ -6,12 +6,18 @@
 #include "log/inspect.h"
 
 struct salvage {
+    /* Go on behind gaps, though nobody knows what the missing records changed: later ones are kept
+     * as far as they fit. */
+    bool past_gaps;
+
     bool has_snapshot;
     uint64_t snapshot; /* its position */
-    bool partial;      /* of it, only so many blocks are whole, and no journal follows */
+    bool partial;      /* of it, only so many blocks are whole */
     uint64_t blocks;
-    uint64_t start, end; /* positions of the journal that was taken */
-    uint64_t reach;      /* how far it once went, as far as one can tell */
+    bool inexact;           /* what came out is not a state that ever was */
+    uint64_t gaps, missing; /* that were passed, and bytes of records missing in them */
+    uint64_t start, end;    /* positions of the journal that was taken */
+    uint64_t reach;         /* how far it once went, as far as one can tell */
     uint64_t batches, records;
     uint64_t chunks, chunks_lost; /* that the snapshot refers to; of these, damaged */
     /* What was left, told line by line: whole, but without what comes before it; or not whole. */

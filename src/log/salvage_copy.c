@@ -79,20 +79,26 @@ static int put_end(struct copying *c, int to, const struct end_mark *m, uint64_t
     return put_block(c, to, &counted, &at, &b, content);
 }
 
-/* A snapshot of all blocks that are whole; it needs no journal. */
-static int copy_blocks(struct copying *c, const struct seen_snapshot *s, int from, int to)
+static int put_header(struct copying *c, int to, const struct snapshot_header *known)
 {
     char page[SNAPSHOT_HEADER];
-    struct reader reader;
-    struct block_header b;
-    const char *content;
-    struct end_mark m = {.complete = s->position};
-    struct snapshot_header h = {.history = c->in->history, .position = s->position};
-    if (s->state == HEADER_VALID) h = s->header;
+    struct snapshot_header h = *known;
+    if (h.history == 0) h.history = c->in->history;
     if (h.history == 0) h.history = 1; /* nobody knows it any more */
     snapshot_header_encode(page, &h);
     struct iovec iov = {page, sizeof page};
-    int r = file_write_all(c->in->files, to, &iov, 1, 0);
+    return file_write_all(c->in->files, to, &iov, 1, 0);
+}
+
+/* A snapshot of all blocks that are whole, which is complete at the end of what is taken. */
+static int copy_blocks(struct copying *c, const struct seen_snapshot *s, int from, int to)
+{
+    struct reader reader;
+    struct block_header b;
+    const char *content;
+    struct end_mark m = {.complete = c->best.end};
+    struct snapshot_header h = {.position = s->position};
+    int r = put_header(c, to, s->state == HEADER_VALID ? &s->header : &h);
     reader_init(&reader, c->in->files, from, s->size, &c->in->window);
     reader.patient = true;
     uint64_t put_at = SNAPSHOT_HEADER;
@@ -118,13 +124,30 @@ static int copy_snapshot(struct copying *c)
     if (from < 0) return salvage_fail(c, from, "opening", name);
     int to = create(c, name), r = to;
     if (to >= 0) {
-        r = s->whole ? copy_bytes(c, from, to, s->size) : copy_blocks(c, s, from, to);
+        r = c->best.inexact ? copy_blocks(c, s, from, to) : copy_bytes(c, from, to, s->size);
         if (r == 0) r = c->in->files->fdatasync(c->in->files->ctx, to);
         if (r < 0) salvage_fail(c, r, "copying", name);
         c->in->files->close(c->in->files->ctx, to);
     }
     c->in->files->close(c->in->files->ctx, from);
     return r < 0 ? r : 0;
+}
+
+/* A snapshot of nothing: it only says that no state is right before the journal's end. */
+static int put_empty_snapshot(struct copying *c)
+{
+    char name[SNAPSHOT_NAME_MAX];
+    struct snapshot_header h = {.position = 0};
+    struct end_mark m = {.complete = c->best.end};
+    snapshot_name(name, 0);
+    int to = create(c, name);
+    if (to < 0) return to;
+    int r = put_header(c, to, &h);
+    if (r == 0) r = put_end(c, to, &m, SNAPSHOT_HEADER);
+    if (r == 0) r = c->in->files->fdatasync(c->in->files->ctx, to);
+    if (r < 0) salvage_fail(c, r, "writing", name);
+    c->in->files->close(c->in->files->ctx, to);
+    return r;
 }
 
 /* ---- Chunks ---- */
@@ -241,7 +264,8 @@ static int open_source(struct copying *c, size_t segment)
     return 0;
 }
 
-/* The same batch, but for the epoch of its new segment. */
+/* The same batch, but for the epoch of its new segment, and for its position where gaps were
+ * passed; all before it is on disk when salvage is done. */
 static int copy_batch(struct copying *c, const struct seen_batch *b, uint64_t number, int to,
                       uint64_t at)
 {
@@ -257,6 +281,9 @@ static int copy_batch(struct copying *c, const struct seen_batch *b, uint64_t nu
         struct bytes parts[] = {{records, h.length},
                                 {zeros, (size_t)(batch_size(h.length) - BATCH_HEADER - h.length)}};
         h.epoch = number;
+        h.position = c->position;
+        if (c->best.inexact) h.durable_upto = c->position;
+        c->position += h.length;
         batch_header_encode(head, &h, parts, 2);
         struct iovec iov[] = {{head, sizeof head},
                               {(void *)parts[0].data, parts[0].len},
@@ -275,7 +302,7 @@ static int copy_segment(struct copying *c, size_t first, uint64_t number, size_t
     int fd = create(c, name);
     if (fd < 0) return fd;
     c->made = number;
-    int r = write_header(c, fd, number, salvage_batch(c, first)->position, salvage_batch(c, first)->time_us, size);
+    int r = write_header(c, fd, number, c->position, salvage_batch(c, first)->time_us, size);
     for (size_t i = 0; i < n && r == 0; i++) {
         const struct seen_batch *b = salvage_batch(c, first + i);
         r = copy_batch(c, b, number, fd, at);
@@ -294,6 +321,7 @@ static int copy_journal(struct copying *c)
 {
     size_t at = c->best.first, n = 0;
     int r = 0;
+    c->position = c->best.start;
     for (uint64_t number = 1; at < c->best.first + c->best.count && r == 0; number++, at += n) {
         n = 0;
         r = copy_segment(c, at, number, &n);
@@ -337,8 +365,8 @@ static void take_back(struct copying *c)
         c->in->files->unlink(c->in->files->ctx, path);
         mem_free(path);
     }
-    if (c->best.snapshot == NULL) return;
-    snapshot_name(name, c->best.snapshot->position);
+    if (c->best.snapshot == NULL && !c->best.inexact) return;
+    snapshot_name(name, c->best.snapshot != NULL ? c->best.snapshot->position : 0);
     char *path = path_join(c->out, name);
     c->in->files->unlink(c->in->files->ctx, path);
     mem_free(path);
@@ -350,6 +378,7 @@ int salvage_copy(struct copying *c)
     if (r < 0) return r;
     r = copy_chunks(c);
     if (r == 0 && c->best.snapshot != NULL) r = copy_snapshot(c);
+    if (r == 0 && c->best.snapshot == NULL && c->best.inexact) r = put_empty_snapshot(c);
     if (r == 0) r = copy_journal(c);
     if (r == 0) {
         r = c->in->files->sync_dir(c->in->files->ctx, c->out);

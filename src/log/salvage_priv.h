@@ -9,8 +9,10 @@
 struct way {
     const struct seen_snapshot *snapshot; /* NULL: from the beginning */
     size_t first, count;                  /* in `order` */
-    uint64_t start, end;
-    uint64_t chunks_lost; /* of those that the snapshot refers to */
+    uint64_t start, end;                  /* positions, of what is made */
+    uint64_t reached;                     /* the same as `end`, of what there was */
+    uint64_t chunks_lost;                 /* of those that the snapshot refers to */
+    bool inexact;                         /* what comes out is not a state that ever was */
 };
 
 struct copying {
@@ -20,8 +22,9 @@ struct copying {
     struct journal_error *error;
     size_t *order; /* batches by position */
     struct way best;
-    uint64_t made; /* segments */
-    int from_fd;   /* of the segment last read; -1 */
+    uint64_t made;     /* segments */
+    uint64_t position; /* where the next batch comes to lie */
+    int from_fd;       /* of the segment last read; -1 */
     size_t from_segment;
     struct reader from;
 };

@@ -217,6 +217,95 @@ static void test_a_snapshot_alone(void **state)
     scratch_remove(out);
 }
 
+/* A snapshot is whole, but the journal does not reach as far as it needs: it is better than
+ * nothing, and what there is of the journal better than nothing, too. */
+static void test_a_snapshot_without_its_journal(void **state)
+{
+    for (int some = 0; some < 2; some++) {
+        char *dir = scratch_new(), *out = scratch_new();
+        struct inspection in;
+        struct journal_error e = {0};
+        struct salvage s = {0};
+        struct seen seen;
+        struct journal *j = inspected_open(dir, &seen);
+        inspected_append(j, 0, INSPECTED_RECORDS);
+        inspected_snapshot(dir, journal_history(j), position_of(some ? 20 : 32), position_of(60),
+                           0);
+        journal_close(j);
+        char name[SEGMENT_NAME_MAX];
+        segment_name(name, 1);
+        flip(dir, name, SEGMENT_HEADER + 100); /* and the beginning is of no use */
+        segment_name(name, 3);
+        flip(dir, name, SEGMENT_HEADER + 100);
+        inspect_or_fail(&in, dir);
+        if (salvage_dir(&in, out, &s, &e) < 0) fail_msg("%s", e.text);
+        inspect_fini(&in);
+        assert_true(s.has_snapshot && !s.partial && s.inexact);
+        assert_int_equal(s.gaps, 0);
+        check_whole(out);
+        assert_int_equal(inspected_start(out, &seen), 0);
+        assert_false(seen.wrong);
+        assert_int_equal(seen.count > 0, some);
+        assert_int_equal(seen.next, s.end / position_of(1));
+        scratch_remove(dir);
+        scratch_remove(out);
+    }
+}
+
+/* All records but those of the batches that are broken, with no gap between their positions. */
+static void check_past_gaps(const char *dir, unsigned gaps)
+{
+    char *out = scratch_new();
+    struct inspection in;
+    struct journal_error e = {0};
+    struct salvage s = {.past_gaps = true};
+    struct seen seen;
+    inspect_or_fail(&in, dir);
+    if (salvage_dir(&in, out, &s, &e) < 0) fail_msg("%s", e.text);
+    inspect_fini(&in);
+    assert_int_equal(s.gaps, gaps);
+    assert_int_equal(s.inexact, gaps > 0);
+    assert_int_equal(s.end, position_of(INSPECTED_RECORDS));
+    uint64_t missing = s.missing / position_of(1);
+    assert_int_equal(missing > 0, gaps > 0);
+    check_whole(out);
+    assert_int_equal(inspected_start(out, &seen), 0);
+    uint64_t from = s.has_snapshot ? s.snapshot / position_of(1) : 0;
+    assert_int_equal(seen.count, INSPECTED_RECORDS - from - missing);
+    assert_int_equal(seen.next, INSPECTED_RECORDS);
+    /* What is replayed is, to the last record, from a time when the state need not fit. */
+    uint64_t newest;
+    struct snapshot_info info;
+    struct snapshot_reading how = {.dir = out};
+    if (gaps > 0) {
+        assert_int_equal(snapshot_list(NULL, out, &newest, 1), 1);
+        assert_int_equal(snapshot_read(&how, newest, &info, &e), 0);
+        assert_int_equal(info.end.complete, position_of(INSPECTED_RECORDS - missing));
+    }
+    scratch_remove(out);
+}
+
+static void test_past_gaps(void **state)
+{
+    char *dir = scratch_new(), first[SEGMENT_NAME_MAX], third[SEGMENT_NAME_MAX];
+    segment_name(first, 1);
+    segment_name(third, 3);
+    inspected_make(dir, 0);
+    check_past_gaps(dir, 0);
+    flip(dir, third, SEGMENT_HEADER + 100);
+    check_past_gaps(dir, 1);
+    flip(dir, first, SEGMENT_HEADER + 100); /* nothing leads from the beginning */
+    check_past_gaps(dir, 2);
+    scratch_clear(dir);
+    inspected_make(dir, 20);
+    check_past_gaps(dir, 0);
+    flip(dir, first, SEGMENT_HEADER + 100); /* the snapshot makes up for it */
+    check_past_gaps(dir, 0);
+    flip(dir, third, SEGMENT_HEADER + 100);
+    check_past_gaps(dir, 1);
+    scratch_remove(dir);
+}
+
 /* As if the records of a snapshot all referred to one chunk, which is not there. */
 static bool refer_to_one(struct bytes record, struct chunk_ref *ret)
 {
@@ -341,6 +430,8 @@ int main(void)
         cmocka_unit_test(test_nothing_to_salvage),
         cmocka_unit_test(test_parts_of_a_snapshot),
         cmocka_unit_test(test_a_snapshot_alone),
+        cmocka_unit_test(test_a_snapshot_without_its_journal),
+        cmocka_unit_test(test_past_gaps),
         cmocka_unit_test(test_lost_chunks),
         cmocka_unit_test(test_beside_an_unreadable_place),
         cmocka_unit_test(test_salvage_fails),

@@ -17,7 +17,7 @@ import pytest
 
 from support.resp import Connection, encode, texts
 from support.servers import leat_binary
-from test_bits import SETTINGS, WRITES, directories, last_used, wait_for_snapshot, wholly_written  # noqa: F401
+from test_bits import SETTINGS, VALUE, WRITES, directories, last_used, wait_for_snapshot, wholly_written  # noqa: F401
 
 HEADER = 4096
 
@@ -231,6 +231,35 @@ def test_several_damages_salvaged(copy, make_leat):
     assert len(re.findall(r"journal-\d+\.log", out)) >= 2 and len(re.findall(r"snapshot-\d+\.snap", out)) >= 2
     server.start(env=SETTINGS)
     assert wholly_written(Connection(server.port)) == 40
+
+
+def test_past_gaps(copy, make_leat):
+    """What lies behind a damaged place, only when it is asked for: then each key that was written there
+    is as it was, and nothing else of the broken batches is."""
+    data = copy("stopped")
+    found = [b for b in batches(data) if b[4] > 0]
+    for n in (20, 50):  # the writes 21 and 51
+        flip(data, found[n][0], found[n][1] + 70)
+    server = make_leat()
+    assert leat("salvage", data, server.data)[0] == 1
+    server.start(env=SETTINGS)
+    assert wholly_written(Connection(server.port)) == 20
+    server.close()
+    server = make_leat()
+    code, out, _ = leat("salvage", "--past-gaps", data, server.data)
+    assert code == 1 and "in 2 gaps" in out and "no state that was ever there" in out, out
+    assert not verify(server.data)[0]["findings"]
+    for _ in range(2):  # the second start is from what the first has written
+        server.start("--sync", "always", env=SETTINGS)
+        conn = Connection(server.port)
+        there = [i for i in range(1, WRITES + 1) if i not in (21, 51)]
+        assert texts(conn.call("GET", "count")) == b"%d" % WRITES
+        assert texts(conn.call("DBSIZE")) == len(there) + 4
+        for i in there:
+            assert texts(conn.call("GET", "n:%d" % i)) == (VALUE % i).encode(), i
+        assert texts(conn.call("ZRANGE", "zset", "0", "-1")) == [b"m%d" % i for i in there]
+        assert conn.call("SAVE")[0] == b"+"
+        server.stop()
 
 
 @pytest.fixture(scope="module")
