@@ -8,8 +8,8 @@
  * names it gets its own name (chunks_sync), and what a crash leaves unnamed is garbage.
  *
  * A file dies when nothing refers to any of its chunks (chunks_hold, chunks_release); it is removed
- * once both kept snapshots began after that. A file most of which is dead is to be emptied: who
- * refers to its chunks has them moved (chunks_is_sparse, chunks_move).
+ * once both kept snapshots began after that (chunks_note, chunks_drop_before). A file most of which
+ * is dead is to be emptied: who refers to its chunks has them moved (chunks_is_sparse, CHUNK_MOVE).
  *
  * Two threads of its own, a writer and a reader; results are taken by chunks_done(). Functions are
  * for the owner's thread but where they say otherwise. The bytes stand in docs/format.md; what a
@@ -74,8 +74,8 @@ uint64_t chunks_backlog(const struct chunks *c);
 int chunks_write_error(const struct chunks *c);
 
 /* Reads and checks a chunk in the caller's thread: 0; -EAGAIN when it would have to wait for the
- * disk and `wait` is not set; -EBADMSG for damage; or another negative error. chunks_error() says
- * what, in words. */
+ * disk and `wait` is not set; -EBADMSG for damage; or another negative error. chunks_describe()
+ * says what, in words. */
 int chunks_read(struct chunks *c, const struct chunk_ref *ref, char *into, bool wait);
 /* One sentence: file, offset, what. For the error a job or chunks_read() ended with. */
 void chunks_describe(const struct chunks *c, const struct chunk_ref *ref, int error, char *out,
@@ -91,7 +91,7 @@ void chunks_release(struct chunks *c, const struct chunk_ref *ref);
  * since nobody knows then what the disk has: the journal still has it all. */
 int chunks_sync(struct chunks *c);
 
-/* Once per turn or so: the journal's head is `position`. Files found dead are dead since then. */
+/* A snapshot begins at `position`, the journal's head: it refers to no file that is dead by now. */
 void chunks_note(struct chunks *c, uint64_t position);
 /* No kept snapshot began before `position`: removes the files that died before it. */
 void chunks_drop_before(struct chunks *c, uint64_t position);

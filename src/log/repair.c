@@ -132,9 +132,10 @@ static int find_unclaimed(struct recovery *rec, const struct found *f, int fd, u
     reader_init(&reader, rec->files, fd, f->end, &rec->window);
     *ret = SEGMENT_HEADER;
     while (*ret < f->end) {
+        if (f->end - *ret < BATCH_HEADER) return -EIO; /* it was whole before */
         const char *p = reader_get(&reader, *ret, BATCH_HEADER, &r);
         if (p == NULL) return r;
-        if (!batch_header_decode(p, f->end - *ret, &b)) return -EIO; /* it was whole before */
+        if (!batch_header_decode(p, f->end - *ret, &b)) return -EIO;
         if (b.position + b.length > rec->durable_upto) break;
         *ret += batch_size(b.length);
     }
