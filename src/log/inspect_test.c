@@ -1,6 +1,7 @@
 /* Inspection: a whole directory has no findings; all of several damages are found, and what is
  * behind a place that cannot be read is looked at all the same. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "base/must.h"
 #include "log/inspect_testing.h"
 
@@ -121,10 +123,33 @@ static void test_unreadable(void **state)
             told |= f->unreadable && f->offset <= d.at && d.at < f->offset + f->length;
         }
         assert_true(told);
-        if (i == 0) assert_int_equal(in.records, INSPECTED_RECORDS); /* headers alone cannot be read */
+        if (i == 0)
+            assert_int_equal(in.records, INSPECTED_RECORDS); /* headers alone cannot be read */
         if (i == 2) assert_in_range(in.records, INSPECTED_RECORDS / 3, INSPECTED_RECORDS - 1);
         inspect_fini(&in);
     }
+    scratch_remove(dir);
+}
+
+/* One bit of a block's length says that it is all the rest of a large file: that is not brought
+ * into memory for it. */
+static void test_a_wrong_length_takes_no_memory(void **state)
+{
+    enum { LARGE = 40 << 20 };
+    char *dir = scratch_new(), name[SNAPSHOT_NAME_MAX];
+    struct inspection in;
+    inspected_make(dir, 30);
+    snapshot_name(name, position_of(30));
+    char *path = path_join(dir, name);
+    assert_int_equal(truncate(path, LARGE), 0); /* zeros behind what it holds */
+    int fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "\0\0\0\2", 4, SNAPSHOT_HEADER + 16), 4); /* 32 MB */
+    close(fd);
+    mem_free(path);
+    inspect_or_fail(&in, dir);
+    assert_true(inspect_count(&in, FINDING_DAMAGE) > 0);
+    assert_true(in.window.cap < 8 << 20);
+    inspect_fini(&in);
     scratch_remove(dir);
 }
 
@@ -136,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_nothing_to_inspect),
         cmocka_unit_test(test_not_beside_a_server),
         cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_a_wrong_length_takes_no_memory),
     };
     return cmocka_run_group_tests_name("log/inspect", tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "base/crc.h"
 #include "base/must.h"
 
 enum { WINDOW = 1 << 20 };
@@ -38,6 +39,25 @@ const char *reader_get(struct reader *r, uint64_t offset, uint64_t n, int *ret_e
     return w->data;
 }
 
+/* What a header says is larger than that is not brought into memory before its sum is known to be
+ * right: a length that is damaged may be that of all the rest of the file. */
+enum { UNCHECKED_MAX = 16 * WINDOW };
+
+/* 1 or 0, or negative when reading failed. */
+static int is_sum_right(struct reader *r, uint64_t from, uint64_t to, uint32_t crc)
+{
+    uint32_t found = 0;
+    int error = 0;
+    for (uint64_t at = from; at < to;) {
+        uint64_t n = to - at < WINDOW ? to - at : WINDOW;
+        const char *p = reader_get(r, at, n, &error);
+        if (p == NULL) return error;
+        found = crc32c(found, p, (size_t)n);
+        at += n;
+    }
+    return found == crc;
+}
+
 static bool is_of(const struct batch_header *b, struct batch_owner owner)
 {
     return (owner.history == 0 || b->history == owner.history) &&
@@ -52,7 +72,10 @@ int reader_batch(struct reader *r, uint64_t offset, struct batch_owner owner,
     const char *p = reader_get(r, offset, BATCH_HEADER, &error);
     if (p == NULL) return error;
     if (!batch_header_decode(p, r->limit - offset, ret) || !is_of(ret, owner)) return 0;
-    p = reader_get(r, offset, batch_size(ret->length), &error);
+    uint64_t size = batch_size(ret->length);
+    int right = size > UNCHECKED_MAX ? is_sum_right(r, offset + 8, offset + size, ret->crc) : 1;
+    if (right <= 0) return right;
+    p = reader_get(r, offset, size, &error);
     if (p == NULL) return error;
     if (!batch_is_whole(p, ret)) return 0;
     *ret_records = p + BATCH_HEADER;
@@ -81,7 +104,10 @@ int reader_block(struct reader *r, uint64_t offset, struct block_header *ret,
     const char *p = reader_get(r, offset, BLOCK_HEADER, &error);
     if (p == NULL) return error;
     if (!block_header_decode(p, r->limit - offset, ret)) return 0;
-    p = reader_get(r, offset, block_size(ret->length), &error);
+    uint64_t size = block_size(ret->length);
+    int right = size > UNCHECKED_MAX ? is_sum_right(r, offset + 8, offset + size, ret->crc) : 1;
+    if (right <= 0) return right;
+    p = reader_get(r, offset, size, &error);
     if (p == NULL) return error;
     if (!block_is_whole(p, ret)) return 0;
     *ret_content = p + BLOCK_HEADER;

@@ -157,19 +157,16 @@ static int take_end(struct reading *s, const char *content, uint64_t size)
 static int read_block(struct reading *s)
 {
     struct block_header b;
-    int r = 0;
-    uint64_t left = s->info->size - s->at;
-    if (left < BLOCK_HEADER) return fail(s, -EBADMSG, "the file ends before its end mark");
-    const char *p = reader_get(&s->reader, s->at, BLOCK_HEADER, &r);
-    if (p == NULL) return fail_reading(s, r);
-    if (!block_header_decode(p, left, &b)) return fail(s, -EBADMSG, "there is no block here");
+    const char *content;
+    if (s->info->size - s->at < BLOCK_HEADER)
+        return fail(s, -EBADMSG, "the file ends before its end mark");
+    int r = reader_block(&s->reader, s->at, &b, &content);
+    if (r < 0) return fail_reading(s, r);
+    if (r == 0) return fail(s, -EBADMSG, "what is here is not a whole block");
     uint64_t size = block_size(b.length);
-    p = reader_get(&s->reader, s->at, size, &r);
-    if (p == NULL) return fail_reading(s, r);
-    if (!block_is_whole(p, &b)) return fail(s, -EBADMSG, "a block's checksum is wrong");
     if (b.number != s->counted.blocks) return fail(s, -EBADMSG, "a block is missing before this");
-    if (b.flags & BLOCK_END) return take_end(s, p + BLOCK_HEADER, size);
-    r = take_block(s, &b, p + BLOCK_HEADER);
+    if (b.flags & BLOCK_END) return take_end(s, content, size);
+    r = take_block(s, &b, content);
     s->at += size;
     return r;
 }
