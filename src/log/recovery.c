@@ -62,8 +62,8 @@ static int fail_reading(struct recovery *rec, const struct found *f, uint64_t of
 {
     char name[SEGMENT_NAME_MAX];
     segment_name(name, f->number);
-    return recovery_fail(rec, error, "%s/%s, offset %" PRIu64 ": cannot be read: %s", rec->dir,
-                         name, offset, strerror(-error));
+    return recovery_fail(rec, error, "%s/%s, offset %" PRIu64 ": cannot be read: %s%s", rec->dir,
+                         name, offset, strerror(-error), error == -EIO ? ". " REMEDY : "");
 }
 
 /* The remedy is the same for all damage. */
