@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "broker/internal.h"
+#include "log/segment.h"
 #include "log/snapshot.h"
 
 typedef unsigned long long ull;
@@ -164,6 +165,29 @@ static struct metric recovery_ms = {.name = "leat_recovery_milliseconds",
                                     .help = "How long the start took to read what was on disk.",
                                     .kind = METRIC_GAUGE};
 
+static int stop_at_segment(void *arg, const char *name)
+{
+    uint64_t number;
+    return segment_name_parse(name, &number) ? 1 : 0;
+}
+
+/* Where no snapshot is whole and there is no journal, nothing is left: that is no reason to begin
+ * anew. */
+static int check_anything_left(struct broker *b, const uint64_t *bad, struct journal_error *e)
+{
+    const struct file_layer *files = b->options.files != NULL ? b->options.files : &file_layer_real;
+    const struct load *l = &b->load;
+    if (l->has_snapshot || l->fallbacks == 0 || bad[0] == 0) return 0; /* 0: it was of nothing */
+    if (files->list(files->ctx, b->settings.dir, stop_at_segment, NULL) != 0) return 0;
+    snprintf(
+        e->text, sizeof e->text,
+        "%.300s: damaged: no snapshot in it is whole, and there is no journal. Nothing was "
+        "changed. `leat verify` names all that is damaged, `leat salvage` copies what is whole "
+        "into a new directory",
+        b->settings.dir);
+    return e->code = -EBADMSG;
+}
+
 int broker_load(struct broker *b, char **ret_error)
 {
     struct load *l = &b->load;
@@ -174,13 +198,13 @@ int broker_load(struct broker *b, char **ret_error)
     int r = load_newest(b, bad, &error);
     int64_t between_us = b->options.monotonic_us();
     l->snapshot_ms = (between_us - l->began_us) / 1000;
+    if (r == 0) r = check_anything_left(b, bad, &error);
     if (r == 0) r = journal_start(b->journal, l->has_snapshot ? &l->from : NULL, &error);
     l->journal_ms = (b->options.monotonic_us() - between_us) / 1000;
     if (r < 0) {
         add_chunk_error(b, &error);
         *ret_error = mem_strdup(error.text);
-    }
-    else {
+    } else {
         set_bad_aside(b, bad);
         snapshot_make_reserve(b->options.files, b->settings.dir, l->snapshot_size);
     }

@@ -404,3 +404,25 @@ def test_the_start_names_the_remedy(copy, make_leat):
     with pytest.raises(RuntimeError):
         server.start()
     assert "leat verify" in server.log() and "leat salvage" in server.log()
+
+
+def test_nothing_left_is_no_new_beginning(copy, make_leat):
+    """Every snapshot damaged, and no journal: the start is refused, again and again, and what there is
+    stays as it is."""
+    data = copy("snapshots")
+    for name in os.listdir(data):
+        if name.startswith("journal-"):
+            os.unlink(os.path.join(data, name))
+        if name.endswith(".snap"):
+            flip(data, name, HEADER + 200)
+    server = make_leat()
+    shutil.copytree(data, server.data)
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            server.start()
+        assert "no snapshot in it is whole, and there is no journal" in server.log()
+        left = [f for f in os.listdir(server.data) if f.startswith(("snapshot-", "journal-"))]
+        assert len(left) == 2, left
+    saved = make_leat()
+    code, out, _ = leat("salvage", server.data, saved.data)
+    assert code == 1 and "whole blocks of the snapshot" in out, out
