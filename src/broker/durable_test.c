@@ -1,7 +1,5 @@
-/* Durable channels and subscribers, with a whole broker: what each rule says, and a model. The
- * model publishes, subscribes, reads slowly, closes, resets and restarts at random, and keeps a
- * naive list of what was published: every message must come to every durable subscriber, for the
- * first time in order, and again only within the window. */
+/* Durable channels and subscribers, with a whole broker: what each rule says. What goes wrong
+ * around them is in durable_trouble_test.c, and everything at random in durable_model_test.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,76 +7,7 @@
 
 #include <cmocka.h>
 
-#include "base/must.h"
-#include "broker/durable.h"
-#include "broker/testing.h"
-
-static struct bench bench;
-
-static void configure(const char *line)
-{
-    struct peer p;
-    peer_open(&p, &bench);
-    assert_int_equal(peer_run(&p, line).data[0], '+');
-    peer_close(&p);
-}
-
-static int setup(void **state)
-{
-    bench_init(&bench);
-    bench_open(&bench);
-    configure("CONFIG SET durable news*");
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    bench_close(&bench);
-    bench_remove(&bench);
-    return 0;
-}
-
-static void turn(void)
-{
-    broker_turn_end(bench.broker);
-    broker_spread(bench.broker);
-    hub_turn_end(bench.broker->hub);
-    bench_now_us += 1000;
-    broker_turn_begin(bench.broker);
-}
-
-static void restart(void)
-{
-    bench_close(&bench);
-    bench_open(&bench);
-    configure("CONFIG SET durable news*");
-}
-
-/* What the peer gets is exactly this text. */
-static void expect(struct peer *p, const char *line, const char *text)
-{
-    struct bytes got = line != NULL ? peer_run(p, line) : peer_take(p);
-    char *copy = mem_calloc(got.len + 1);
-    memcpy(copy, got.data, got.len);
-    assert_string_equal(copy, text);
-    mem_free(copy);
-}
-
-#define MESSAGE(text, len) "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$" #len "\r\n" text "\r\n"
-#define SUBSCRIBED         "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n"
-
-static void turns(int n)
-{
-    for (int i = 0; i < n; i++) turn();
-}
-
-static void open_named(struct peer *p, const char *name)
-{
-    char line[64];
-    peer_open(p, &bench);
-    snprintf(line, sizeof line, "CLIENT SETNAME %s", name);
-    expect(p, line, "+OK\r\n");
-}
+#include "broker/durable_testing.h"
 
 /* ---- Channel = stream ---- */
 
@@ -103,10 +32,8 @@ static void test_publish_appends(void **state)
     expect(&p, "PUBLISH news five", ":1\r\n"); /* behind what is there, whatever the clock says */
     expect(&p, "XRANGE news 9999999999999-4 +",
            "*1\r\n*2\r\n$15\r\n9999999999999-4\r\n*2\r\n$4\r\ndata\r\n$4\r\nfive\r\n");
-    struct durable_stats stats;
-    durable_stats(bench.broker, &stats);
-    assert_int_equal(stats.skipped, 2);
-    assert_int_equal(stats.published, 3);
+    assert_int_equal(stats_now().skipped, 2);
+    assert_int_equal(stats_now().published, 3);
     expect(&p, "SET news2 x", "+OK\r\n");
     expect(&p, "PUBLISH news2 x",
            "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
@@ -149,9 +76,9 @@ static void test_end_set_ahead(void **state)
     expect(&p, "XADD news 10-0 data one", "$4\r\n10-0\r\n");
     expect(&p, "XSETID news 100-0", "+OK\r\n");
     expect(&t, "SUBSCRIBE news", SUBSCRIBED);
-    turns(200);
+    settle();
     expect(&p, "XADD news 101-0 data two", "$5\r\n101-0\r\n");
-    turns(200);
+    settle();
     expect(&s, NULL, MESSAGE("one", 3) MESSAGE("two", 3));
     expect(&t, NULL, MESSAGE("two", 3));
     peer_close(&p);
@@ -170,19 +97,17 @@ static void test_end_set_back(void **state)
         expect(&s, "SUBSCRIBE news", SUBSCRIBED);
         expect(&p, "XADD news 10-0 data one", "$4\r\n10-0\r\n");
         expect(&s, NULL, MESSAGE("one", 3));
-        turns(200);
+        settle();
         expect(&p, "XDEL news 10-0", ":1\r\n");
         expect(&p, "XSETID news 5-0", "+OK\r\n");
         if (with_stranger) expect(&p, "XADD news 6-0 other x", "$3\r\n6-0\r\n");
-        turns(200);
+        settle();
         expect(&p, "XADD news 7-0 data two", "$3\r\n7-0\r\n");
         expect(&s, NULL, MESSAGE("two", 3));
-        turns(600);
+        settle();
         peer_close(&s);
         expect(&p, "XADD news 8-0 data three", "$3\r\n8-0\r\n");
-        open_named(&s, "me");
-        expect(&s, "SUBSCRIBE news", SUBSCRIBED);
-        turn();
+        open_subscribed(&s, "me");
         expect(&s, NULL, MESSAGE("two", 3) MESSAGE("three", 5));
         peer_close(&s);
         expect(&p, "DEL news", ":1\r\n");
@@ -201,12 +126,10 @@ static void test_position_beyond_the_end(void **state)
     expect(&s, "SUBSCRIBE news", SUBSCRIBED);
     expect(&p, "XADD news 2-0 data two", "$3\r\n2-0\r\n");
     expect(&s, NULL, MESSAGE("two", 3));
-    turns(600);
+    settle();
     peer_close(&s);
     expect(&p, "XADD news 3-0 data three", "$3\r\n3-0\r\n");
-    open_named(&s, "me");
-    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
-    turn();
+    open_subscribed(&s, "me");
     expect(&s, NULL, MESSAGE("two", 3) MESSAGE("three", 5));
     peer_close(&p);
     peer_close(&s);
@@ -220,13 +143,11 @@ static void test_what_was_missed_comes(void **state)
     peer_open(&p, &bench);
     configure("CONFIG SET durable-window-bytes 0");
     expect(&p, "PUBLISH news before", ":0\r\n");
-    open_named(&s, "me");
-    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
-    turn();
+    open_subscribed(&s, "me");
     expect(&s, NULL, "");
     expect(&p, "PUBLISH news one", ":1\r\n");
     expect(&s, NULL, MESSAGE("one", 3));
-    for (int i = 0; i < 200; i++) turn(); /* a checkpoint is taken */
+    settle();
     peer_close(&s);
     expect(&p, "PUBLISH news two", ":0\r\n");
     peer_close(&p);
@@ -255,38 +176,26 @@ static void test_what_was_missed_comes(void **state)
 static void test_window(void **state)
 {
     struct peer p, s;
-    struct durable_stats stats;
     peer_open(&p, &bench);
     open_named(&s, "me");
     expect(&s, "SUBSCRIBE news", SUBSCRIBED);
     expect(&p, "PUBLISH news one", ":1\r\n");
     expect(&s, NULL, MESSAGE("one", 3));
-    for (int i = 0; i < 200; i++) turn();
+    settle();
     peer_close(&s); /* what was sent may not have been read */
-    durable_stats(bench.broker, &stats);
-    assert_int_equal(stats.redelivered, 1);
-    open_named(&s, "me");
-    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
-    turn();
+    assert_int_equal(stats_now().redelivered, 1);
+    open_subscribed(&s, "me");
     expect(&s, NULL, MESSAGE("one", 3));
-    for (int i = 0; i < 600; i++) turn();
-    bench_now_us += 31 * 1000000;
-    turn();
+    outlast_the_window();
     peer_close(&s); /* half a minute ago it was */
-    open_named(&s, "me");
-    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
-    turn();
+    open_subscribed(&s, "me");
     expect(&s, NULL, "");
     expect(&p, "PUBLISH news two", ":1\r\n");
     expect(&s, NULL, MESSAGE("two", 3));
-    for (int i = 0; i < 600; i++) turn();
-    bench_now_us += 31 * 1000000;
-    for (int i = 0; i < 2; i++) turn();
+    outlast_the_window();
     s.progress = (struct session_progress){.reset = true, .peer_window = 65536};
     peer_close(&s); /* after a reset, time tells nothing */
-    open_named(&s, "me");
-    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
-    turn();
+    open_subscribed(&s, "me");
     struct bytes got = peer_take(&s);
     assert_true(got.len > 0);
     peer_close(&p);
@@ -302,20 +211,31 @@ static void test_second_of_a_name_is_ordinary(void **state)
     expect(&s, "SUBSCRIBE news", SUBSCRIBED);
     expect(&t, "SUBSCRIBE news", SUBSCRIBED);
     expect(&p, "PUBLISH news one", ":2\r\n");
-    struct durable_stats stats;
-    durable_stats(bench.broker, &stats);
-    assert_int_equal(stats.live, 1);
+    assert_int_equal(stats_now().live, 1);
     expect(&t, NULL, MESSAGE("one", 3));
-    for (int i = 0; i < 200; i++) turn();
+    settle();
     peer_close(&s); /* had it been dead all the time, nobody would have got it */
     turn();
     expect(&t, NULL, MESSAGE("one", 3));
     expect(&p, "PUBLISH news two", ":1\r\n");
     expect(&t, NULL, MESSAGE("two", 3));
-    durable_stats(bench.broker, &stats);
-    assert_int_equal(stats.live, 1);
+    assert_int_equal(stats_now().live, 1);
     peer_close(&p);
     peer_close(&t);
+}
+
+/* The stream goes while s is live, and another takes its place: s gets what is in that. */
+static void deleted_under(struct peer *p, struct peer *s)
+{
+    settle();
+    expect(p, "DEL news", ":1\r\n");
+    expect(p, "PUBLISH news two", ":1\r\n");
+    expect(s, NULL, MESSAGE("two", 3));
+    settle();
+    peer_close(s);
+    expect(p, "PUBLISH news three", ":0\r\n");
+    open_subscribed(s, "me");
+    expect(s, NULL, MESSAGE("two", 3) MESSAGE("three", 5));
 }
 
 static void test_deleted_stream(void **state)
@@ -326,17 +246,7 @@ static void test_deleted_stream(void **state)
     expect(&s, "SUBSCRIBE news", SUBSCRIBED);
     expect(&p, "XADD news 9999999999999-1 data one", "$15\r\n9999999999999-1\r\n");
     expect(&s, NULL, MESSAGE("one", 3));
-    for (int i = 0; i < 600; i++) turn();
-    expect(&p, "DEL news", ":1\r\n");
-    expect(&p, "PUBLISH news two", ":1\r\n"); /* with a smaller id */
-    expect(&s, NULL, MESSAGE("two", 3));
-    for (int i = 0; i < 600; i++) turn();
-    peer_close(&s);
-    expect(&p, "PUBLISH news three", ":0\r\n");
-    open_named(&s, "me");
-    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
-    turn();
-    expect(&s, NULL, MESSAGE("two", 3) MESSAGE("three", 5));
+    deleted_under(&p, &s); /* ids go on smaller */
     peer_close(&p);
     peer_close(&s);
 }
@@ -353,17 +263,7 @@ static void test_stream_made_anew(void **state)
     expect(&p, "PUBLISH news one", ":2\r\n");
     expect(&s, NULL, MESSAGE("one", 3));
     peer_close(&t);
-    for (int i = 0; i < 600; i++) turn();
-    expect(&p, "DEL news", ":1\r\n");
-    expect(&p, "PUBLISH news two", ":1\r\n");
-    expect(&s, NULL, MESSAGE("two", 3));
-    for (int i = 0; i < 600; i++) turn();
-    peer_close(&s);
-    expect(&p, "PUBLISH news three", ":0\r\n");
-    open_named(&s, "me");
-    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
-    turn();
-    expect(&s, NULL, MESSAGE("two", 3) MESSAGE("three", 5));
+    deleted_under(&p, &s);
     peer_close(&p);
     peer_close(&s);
 }
@@ -371,7 +271,6 @@ static void test_stream_made_anew(void **state)
 static void test_expiry(void **state)
 {
     struct peer p, s;
-    struct durable_stats stats;
     peer_open(&p, &bench);
     expect(&p, "CONFIG SET durable-subscriber-expiry 60", "+OK\r\n");
     open_named(&s, "me");
@@ -381,28 +280,24 @@ static void test_expiry(void **state)
     peer_close(&s);
     bench_now_us += 59 * INT64_C(1000000);
     turn();
-    durable_stats(bench.broker, &stats);
-    assert_int_equal(stats.absent, 1);
-    assert_int_equal(stats.expired, 0);
+    assert_int_equal(stats_now().absent, 1);
+    assert_int_equal(stats_now().expired, 0);
     bench_now_us += 2 * INT64_C(1000000);
     turn();
-    durable_stats(bench.broker, &stats);
-    assert_int_equal(stats.expired, 1);
+    assert_int_equal(stats_now().expired, 1);
     peer_close(&p);
 }
 
 static void test_limit(void **state)
 {
     struct peer s, t;
-    struct durable_stats stats;
     configure("CONFIG SET durable-subscribers-max 1");
     open_named(&s, "one");
     expect(&s, "SUBSCRIBE news", SUBSCRIBED);
     open_named(&t, "two");
     expect(&t, "SUBSCRIBE news", SUBSCRIBED);
-    durable_stats(bench.broker, &stats);
-    assert_int_equal(stats.live, 1);
-    assert_int_equal(stats.over_limit, 1);
+    assert_int_equal(stats_now().live, 1);
+    assert_int_equal(stats_now().over_limit, 1);
     peer_close(&s);
     peer_close(&t);
 }
@@ -410,18 +305,15 @@ static void test_limit(void **state)
 static void test_which_names(void **state)
 {
     struct peer p, s, t;
-    struct durable_stats stats;
     configure("CONFIG SET durable-names \"app-* billing\"");
     peer_open(&p, &bench);
     open_named(&s, "worker");
     expect(&s, "SUBSCRIBE news", SUBSCRIBED);
-    durable_stats(bench.broker, &stats);
-    assert_int_equal(stats.live, 0);
+    assert_int_equal(stats_now().live, 0);
     expect(&p, "EXISTS news", ":0\r\n");
     open_named(&t, "app-1");
     expect(&t, "SUBSCRIBE news", SUBSCRIBED);
-    durable_stats(bench.broker, &stats);
-    assert_int_equal(stats.live, 1);
+    assert_int_equal(stats_now().live, 1);
     expect(&p, "PUBLISH news one", ":2\r\n");
     expect(&s, NULL, MESSAGE("one", 3));
     expect(&t, NULL, MESSAGE("one", 3));
@@ -438,28 +330,17 @@ static void test_which_names(void **state)
 
 /* ---- Slow ones ---- */
 
-static void publish_many(struct peer *p, int n)
-{
-    char line[1200];
-    for (int i = 0; i < n; i++) {
-        snprintf(line, sizeof line, "PUBLISH news %01000d", i);
-        assert_int_equal(peer_run(p, line).data[0], ':');
-    }
-}
-
 static void test_drop_oldest(void **state)
 {
     struct peer p, s;
-    struct durable_stats stats;
     configure("CONFIG SET durable-spill-bytes 8kb on-slow news*=drop-oldest");
     peer_open(&p, &bench);
     open_named(&s, "me");
     peer_run(&s, "HELLO 3");
     peer_run(&s, "SUBSCRIBE news");
-    publish_many(&p, 20);
+    publish_many(&p, "news", 20);
     durable_check_output(bench.broker, s.session, true);
-    durable_stats(bench.broker, &stats);
-    assert_int_equal(stats.dropped, 20);
+    assert_int_equal(stats_now().dropped, 20);
     expect(&s, NULL, ">3\r\n$7\r\ndropped\r\n$4\r\nnews\r\n:20\r\n");
     expect(&p, "PUBLISH news x", ":1\r\n");
     expect(&s, NULL, ">3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$1\r\nx\r\n");
@@ -495,8 +376,8 @@ static void test_how_far_behind(void **state)
     expect(&p, "XADD news 5-5 data one", "$3\r\n5-5\r\n");
     expect(&s, NULL, MESSAGE("one", 3));
     assert_true(says(&p, ask, "$12\r\ndelivered-id\r\n$3\r\n5-5\r\n"));
-    for (int i = 0; i < 200; i++) turn(); /* a checkpoint is taken */
-    publish_many(&p, 20);
+    settle();
+    publish_many(&p, "news", 20);
     bench_now_us += 5 * INT64_C(1000000);
     turn();
     durable_check_output(bench.broker, s.session, true);
@@ -518,7 +399,7 @@ static void test_how_far_behind(void **state)
     assert_int_equal(field(&p, ask, "lag-ms"), 0);
     assert_false(says(&p, ask, "$3\r\n5-5\r\n"));
     peer_close(&s);
-    publish_many(&p, 3);
+    publish_many(&p, "news", 3);
     bench_now_us += 7 * INT64_C(1000000);
     turn();
     assert_int_equal(field(&p, list, "lag"), 3);
@@ -534,10 +415,10 @@ static void test_disconnect(void **state)
     peer_open(&p, &bench);
     open_named(&s, "me");
     peer_run(&s, "SUBSCRIBE news");
-    publish_many(&p, 7);
+    publish_many(&p, "news", 7);
     durable_check_output(bench.broker, s.session, true);
     assert_false(s.closed);
-    publish_many(&p, 7);
+    publish_many(&p, "news", 7);
     durable_check_output(bench.broker, s.session, true);
     assert_true(s.closed && !s.closes_after_output);
     peer_close(&p);
@@ -559,7 +440,7 @@ static void test_events_are_kept(void **state)
     expect(&p, "XLEN __keyevent@0__:set", ":1\r\n");
     expect(&p, "XLEN __keyspace@0__:a", ":2\r\n"); /* new, set */
     expect(&p, "EXISTS __keyspace@0__:__keyspace@0__:a", ":0\r\n");
-    for (int i = 0; i < 600; i++) turn();
+    settle();
     peer_close(&s);
     expect(&p, "SET a 2", "+OK\r\n");
     peer_close(&p);
