@@ -304,7 +304,7 @@ static struct durable_sub *add_sub(struct session *s, struct durable_channel *ch
     u->session = s;
     u->name_len = s->name.len;
     memcpy(u->name, s->name.data, s->name.len);
-    u->cursor = u->written = position;
+    u->cursor = position;
     u->cursor_ordinal = ordinal;
     points_restart(&u->points, position, ordinal);
     u->next_of_session = s->durable;

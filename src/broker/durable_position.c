@@ -10,7 +10,7 @@ enum {
     SWEEP_MS = 100,
     SWEEP_BUCKETS = 100,
     RECORD_BYTES = 128, /* beyond names */
-    RECORDS = 3,        /* the group and its consumer at most, and one of those new */
+    RECORDS = 5,        /* an expired key, a stream and its retention, the group and its consumer */
 };
 
 /* ---- The list of those whose position may have moved ---- */
@@ -71,23 +71,38 @@ static void write_seen(struct call *c, struct key *k, struct group *g, struct by
     else change_consumer_times(c, k, g, of, c->now_ms, of->active_ms);
 }
 
-/* False when it cannot be written now. */
-static bool write_down(struct broker *b, struct durable_sub *u, const struct point *p, bool leaves)
+static bool is_admitted(const struct broker *b, const struct durable_sub *u)
 {
-    struct key *k = durable_key(b, channel_name(u->channel));
-    if (k == NULL || stream_of(k)->serial != u->channel->serial) return true; /* of what is gone */
     size_t bytes = RECORDS * (RECORD_BYTES + u->channel->name_len + 2 * u->name_len);
-    if (journal_admit(b->journal, bytes, true) < 0) return false;
-    struct call c = durable_call(b);
+    return journal_admit(b->journal, bytes, true) == 0;
+}
+
+/* The stream that its position is of; NULL when there is none. Who leaves a channel whose stream
+ * has been deleted is to find what is published meanwhile: then it is made again. */
+static struct key *stream_for(struct call *c, const struct durable_sub *u, bool leaves)
+{
+    struct broker *b = c->broker;
+    if (!leaves || !is_admitted(b, u)) return durable_key(b, channel_name(u->channel));
+    struct bytes name = arena_dup(c->arena, channel_name(u->channel));
+    struct key *k = call_write(c, name);
+    if (k != NULL) return k->type == KEY_STREAM ? k : NULL;
+    return pattern_list_matches(&b->durable->channels, name) ? durable_make_stream(c, name) : NULL;
+}
+
+/* False when it cannot be written now. */
+static bool write_down(struct call *c, struct key *k, struct durable_sub *u, const struct point *p,
+                       bool leaves)
+{
+    struct broker *b = c->broker;
+    if (!is_admitted(b, u)) return false;
     struct bytes group = durable_group_name(&b->arena, sub_name(u));
     struct group *g = groups_find(stream_of(k)->groups, group);
     bool is_new = g == NULL;
     if (is_new || stream_id_cmp(g->last_id, p->id) != 0) {
-        g = change_group_set(&c, k, g, group, p->id, p->ordinal);
+        g = change_group_set(c, k, g, group, p->id, p->ordinal);
         b->durable->stats.positions++;
     }
-    if (leaves || is_new) write_seen(&c, k, g, sub_name(u));
-    u->written = p->id;
+    if (leaves || is_new) write_seen(c, k, g, sub_name(u));
     return true;
 }
 
@@ -110,12 +125,19 @@ static void note_leaving(struct broker *b, const struct durable_sub *u, uint32_t
 void durable_write_position(struct broker *b, struct durable_sub *u, bool leaves)
 {
     struct points *all = &u->points;
-    uint64_t sent = u->session->subscriber.sent;
-    points_note_sent(all, sent, b->now_ms);
+    struct call c = durable_call(b);
+    c.session = u->session;
+    struct key *k = stream_for(&c, u, leaves);
+    if (k == NULL) {
+        durable_settle_out(u);
+        return;
+    }
+    durable_follow(u->channel, stream_of(k), stream_of(k)->last_id, stream_of(k)->next_ordinal);
+    points_note_sent(all, u->session->subscriber.sent, b->now_ms);
     struct progress now = look(b, u, leaves);
     uint32_t i = points_position(all, &now.now);
     if (leaves) note_leaving(b, u, i, &now.now);
-    bool written = write_down(b, u, &all->at[i], leaves);
+    bool written = write_down(&c, k, u, &all->at[i], leaves);
     if (leaves) return;
     if (written && i == all->count - 1) durable_settle_out(u);
     uint32_t j = points_position(all, &now.after_reset);

@@ -34,8 +34,7 @@ struct durable_sub {
     struct stream_id cursor;
     uint64_t cursor_ordinal, from_ordinal;
     struct points points;
-    struct stream_id written; /* its position in the journal */
-    uint64_t dropping;        /* while its output is looked through */
+    uint64_t dropping; /* while its output is looked through */
     uint64_t spilled, dropped, missed, redelivered;
     uint64_t fed;         /* messages given to it from the stream */
     int64_t announced_ms; /* when a drop was last told of in the log */

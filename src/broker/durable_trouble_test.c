@@ -37,11 +37,62 @@ static void test_stream_that_was_away(void **state)
     peer_close(&s);
 }
 
+/* Who is subscribed when the stream goes is remembered when it goes itself. */
+static void leaves_after(const char *command, const char *reply)
+{
+    struct peer p, s;
+    peer_open(&p, &bench);
+    open_subscribed(&s, "me");
+    expect(&p, "PUBLISH news one", ":1\r\n");
+    expect(&s, NULL, MESSAGE("one", 3));
+    settle();
+    peer_run(&p, "XADD other * data x");
+    expect(&p, command, reply);
+    peer_close(&s);
+    expect(&p, "PUBLISH news two", ":0\r\n");
+    open_subscribed(&s, "me");
+    expect(&s, NULL, MESSAGE("two", 3));
+    peer_close(&p);
+    peer_close(&s);
+}
+
+static void test_leaving_after_a_deletion(void **state)
+{
+    leaves_after("DEL news", ":1\r\n");
+}
+
+static void test_leaving_after_a_flush(void **state)
+{
+    leaves_after("FLUSHALL", "+OK\r\n");
+}
+
+static void test_leaving_after_a_replacement(void **state)
+{
+    leaves_after("RENAME other news", "+OK\r\n");
+}
+
+/* What is durable no more is not made again. */
+static void test_leaving_what_is_not_durable_any_more(void **state)
+{
+    struct peer p, s;
+    peer_open(&p, &bench);
+    open_subscribed(&s, "me");
+    configure("CONFIG SET durable ''");
+    expect(&p, "DEL news", ":1\r\n");
+    peer_close(&s);
+    expect(&p, "EXISTS news", ":0\r\n");
+    peer_close(&p);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_stream_that_was_away),
+        TEST(test_leaving_after_a_deletion),
+        TEST(test_leaving_after_a_flush),
+        TEST(test_leaving_after_a_replacement),
+        TEST(test_leaving_what_is_not_durable_any_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
