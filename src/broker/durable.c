@@ -250,13 +250,19 @@ static bool is_wanted(struct broker *b, const struct session *s, struct bytes ch
            pattern_list_matches(&d->names, buf_bytes(&s->name));
 }
 
+/* What joining takes of the journal. */
+static size_t join_bytes(const struct session *s, struct bytes channel)
+{
+    enum { RECORDS = 4, RECORD_BYTES = 160 }; /* beyond names */
+    return RECORDS * (channel.len + 2 * s->name.len + RECORD_BYTES);
+}
+
 bool durable_may_subscribe(struct call *c, const struct bytes *channels, size_t n)
 {
-    enum { RECORD_BYTES = 160 }; /* of each of four records, beyond names */
     size_t bytes = 0;
     for (size_t i = 0; i < n; i++)
         if (is_wanted(c->broker, c->session, channels[i]))
-            bytes += 4 * (channels[i].len + 2 * c->session->name.len + RECORD_BYTES);
+            bytes += join_bytes(c->session, channels[i]);
     if (bytes == 0) return true;
     if (c->broker->loading) {
         call_error_loading(c);
@@ -365,27 +371,33 @@ bool durable_subscribe(struct call *c, struct bytes channel)
 
 /* ---- Leaving ---- */
 
+/* Another of that name that is an ordinary subscriber of the channel. */
 static struct session *find_rival(struct broker *b, const struct session *gone, struct bytes name,
                                   struct bytes channel)
 {
     for (struct session *s = b->first_session; s != NULL; s = s->next)
         if (s != gone && !(s->flags & SESSION_CLOSING) && bytes_eq(buf_bytes(&s->name), name) &&
-            subscriber_has(b->hub, &s->subscriber, TOPIC_CHANNEL, channel))
+            subscriber_has(b->hub, &s->subscriber, TOPIC_CHANNEL, channel) &&
+            sub_of(s, channel) == NULL)
             return s;
     return NULL;
 }
 
 /* Who came back before its old connection was seen to be dead is what that was, from now on: it is
- * served from the position on, and gets some of what it had as an ordinary subscriber again. */
+ * served from the position on, and gets some of what it had as an ordinary subscriber again. There
+ * may be more of that name. */
 static void hand_over(struct broker *b, const struct session *gone, struct bytes name,
                       struct bytes channel)
 {
     struct session *rival = find_rival(b, gone, name, channel);
     if (rival == NULL || !is_wanted(b, rival, channel)) return;
+    if (journal_admit(b->journal, join_bytes(rival, channel), true) < 0) return;
     struct call c = durable_call(b);
     c.session = rival;
+    subscriber_put(&rival->subscriber, BYTES(""), 0); /* what it has as an ordinary one stays its */
     hub_unsubscribe(b->hub, &rival->subscriber, TOPIC_CHANNEL, channel);
-    if (!join(&c, channel)) hub_subscribe(b->hub, &rival->subscriber, TOPIC_CHANNEL, channel);
+    if (join(&c, channel)) rival->durable->has_rival = true;
+    else hub_subscribe(b->hub, &rival->subscriber, TOPIC_CHANNEL, channel);
 }
 
 /* The hub's subscription is the caller's to end. */

@@ -84,6 +84,73 @@ static void test_leaving_what_is_not_durable_any_more(void **state)
     peer_close(&p);
 }
 
+/* ---- Several of one name ---- */
+
+static void test_third_of_a_name(void **state)
+{
+    struct peer p, s[3];
+    peer_open(&p, &bench);
+    for (int i = 0; i < 3; i++) open_subscribed(&s[i], "me");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(stats_now().live, 1);
+        peer_close(&s[i]);
+    }
+    assert_int_equal(stats_now().live, 0);
+    peer_close(&p);
+}
+
+/* A connection that is one already, under the name it had then, takes nobody's place. */
+static void test_rival_by_another_name(void **state)
+{
+    struct peer p, first, second, other;
+    peer_open(&p, &bench);
+    open_subscribed(&first, "me");
+    open_subscribed(&second, "me");
+    peer_close(&second);
+    open_named(&other, "other");
+    peer_run(&other, "HELLO 3");
+    peer_run(&other, "SUBSCRIBE news");
+    expect(&other, "CLIENT SETNAME me", "+OK\r\n");
+    peer_close(&first);
+    turn();
+    assert_int_equal(stats_now().live, 1);
+    expect(&p, "PUBLISH news x", ":1\r\n");
+    expect(&other, NULL, ">3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$1\r\nx\r\n");
+    peer_run(&other, "UNSUBSCRIBE news");
+    assert_int_equal(stats_now().live, 0);
+    expect(&p, "PUBLISH news x", ":0\r\n");
+    peer_close(&p);
+    peer_close(&other);
+}
+
+/* What waits for the second as an ordinary subscriber is not given back as if it had been durable
+ * then: all that is published afterwards comes. */
+static void test_rival_with_output(void **state)
+{
+    struct peer p, first, second;
+    configure("CONFIG SET durable-spill-bytes 8kb durable-window-bytes 0 durable-window-ms 0");
+    peer_open(&p, &bench);
+    open_subscribed(&first, "me");
+    open_subscribed(&second, "me");
+    peer_run(&second, "SUBSCRIBE sport");
+    turn();
+    publish_many(&p, "news", 10);
+    peer_take(&first);
+    settle();
+    peer_close(&first);
+    turn();
+    durable_check_output(bench.broker, second.session, true);
+    publish_many(&p, "news", 10);
+    durable_check_output(bench.broker, second.session, true);
+    peer_take(&second);
+    expect(&p, "PUBLISH news last", ":1\r\n");
+    turn();
+    struct bytes got = peer_take(&second);
+    assert_true(got.len > 10 * 1000); /* the ten that were given back, and the last */
+    peer_close(&p);
+    peer_close(&second);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -93,6 +160,9 @@ int main(void)
         TEST(test_leaving_after_a_flush),
         TEST(test_leaving_after_a_replacement),
         TEST(test_leaving_what_is_not_durable_any_more),
+        TEST(test_third_of_a_name),
+        TEST(test_rival_by_another_name),
+        TEST(test_rival_with_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
