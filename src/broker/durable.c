@@ -441,7 +441,7 @@ void durable_leave_all(struct broker *b, struct session *s)
         s->durable = u->next_of_session;
         leave(b, u);
     }
-    s->subscriber.on_drained = NULL;
+    s->subscriber.on_sent = NULL;
     durable_done(b);
 }
 

@@ -1,7 +1,6 @@
 /* Who is behind: read from the stream, a piece whenever the last one has left, until the end is
  * reached; and how somebody gets there whose output is not read. */
 #include <errno.h>
-#include <stddef.h>
 
 #include "base/logline.h"
 #include "base/must.h"
@@ -20,10 +19,12 @@ enum {
 
 /* ---- States ---- */
 
-/* All it had has left: who of its subscriptions is behind gets more. */
-static void on_drained(struct subscriber *s)
+/* When all it was fed has left, who of its subscriptions is behind gets more. What else waits for
+ * it does not count: beside a busy channel there is always something. */
+static void on_sent(struct subscriber *s)
 {
-    struct session *session = (struct session *)((char *)s - offsetof(struct session, subscriber));
+    struct session *session = session_of_subscriber(s);
+    if (session->durable_end > s->sent) return;
     for (struct durable_sub *u = session->durable; u != NULL; u = u->next_of_session)
         if (u->state == DURABLE_BEHIND && u->queue == NULL)
             durable_queue(&session->broker->durable->ready, u);
@@ -36,7 +37,7 @@ void durable_go_behind(struct broker *b, struct durable_sub *u, bool subscribed)
     if (subscribed) hub_change_kind(b->hub, s, TOPIC_CHANNEL, TOPIC_BEHIND, name);
     else hub_subscribe(b->hub, s, TOPIC_BEHIND, name);
     u->state = DURABLE_BEHIND;
-    s->on_drained = on_drained;
+    s->on_sent = on_sent;
     b->durable->stats.behind++;
     if (subscribed) b->durable->stats.live--;
 }
@@ -52,7 +53,7 @@ static void go_live(struct broker *b, struct durable_sub *u)
     for (const struct durable_sub *other = s->durable; other != NULL;
          other = other->next_of_session)
         if (other->state == DURABLE_BEHIND) return;
-    s->subscriber.on_drained = NULL;
+    s->subscriber.on_sent = NULL;
 }
 
 /* ---- Feeding ---- */

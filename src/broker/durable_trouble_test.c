@@ -151,6 +151,40 @@ static void test_rival_with_output(void **state)
     peer_close(&second);
 }
 
+/* ---- Neighbours ---- */
+
+static void take_all_but(struct peer *p, size_t left)
+{
+    struct subscriber *s = &p->session->subscriber;
+    struct bytes run;
+    while (subscriber_pending(s) > left && subscriber_ready(s, UINT64_MAX, &run, 1) > 0) {
+        size_t most = subscriber_pending(s) - left;
+        subscriber_sent(s, run.len < most ? run.len : most);
+    }
+}
+
+/* Under load something always waits for the journal: who is behind on one channel must get on
+ * nevertheless. */
+static void test_busy_neighbour(void **state)
+{
+    struct peer p, s;
+    peer_open(&p, &bench);
+    open_named(&s, "me");
+    peer_run(&s, "SUBSCRIBE news1 news2");
+    peer_close(&s);
+    publish_many(&p, "news1", 1000);
+    open_named(&s, "me");
+    peer_run(&s, "SUBSCRIBE news1 news2");
+    for (int i = 0; i < 100; i++) {
+        publish_many(&p, "news2", 1);
+        turn();
+        take_all_but(&s, 100);
+    }
+    assert_int_equal(stats_now().behind, 0);
+    peer_close(&p);
+    peer_close(&s);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -163,6 +197,7 @@ int main(void)
         TEST(test_third_of_a_name),
         TEST(test_rival_by_another_name),
         TEST(test_rival_with_output),
+        TEST(test_busy_neighbour),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

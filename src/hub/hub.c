@@ -187,7 +187,7 @@ void subscriber_sent(struct subscriber *s, size_t n)
     if (n < own) own = n;
     if (own > 0) outbox_sent(s->out, own);
     if (n > own) broadcast_sent(&s->audience->output, &s->reader, n - own);
-    if (s->on_drained != NULL && subscriber_pending(s) == 0) s->on_drained(s);
+    if (s->on_sent != NULL) s->on_sent(s);
 }
 
 uint64_t subscriber_drop(struct subscriber *s, bool (*keep)(void *arg, struct bytes message),

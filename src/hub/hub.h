@@ -34,8 +34,7 @@ struct subscriber {
     uint64_t moved, moved_to; /* messages put into the outbox, which end at this place in it */
     int64_t moved_since_ms;   /* when the oldest of these came */
     uint64_t sent;            /* bytes that have left, since the beginning */
-    /* Called when all there was has left; NULL: nobody wants to know. */
-    void (*on_drained)(struct subscriber *s);
+    void (*on_sent)(struct subscriber *s); /* called when some has left; NULL: nobody cares */
 };
 
 void subscriber_init(struct subscriber *s, struct outbox *out);
