@@ -194,33 +194,41 @@ void durable_look_at_loads(struct broker *b)
 
 /* ---- Slow ones ---- */
 
+struct sorting {
+    const struct session *session;
+    uint64_t kept; /* bytes of messages that are not given back */
+};
+
 static bool is_kept(void *arg, struct bytes message)
 {
-    const struct session *s = arg;
+    struct sorting *sorting = arg;
     struct bytes channel = message_channel(message);
-    for (struct durable_sub *u = s->durable; channel.data != NULL && u != NULL;
+    for (struct durable_sub *u = sorting->session->durable; channel.data != NULL && u != NULL;
          u = u->next_of_session) {
         if (u->state != DURABLE_LIVE || !bytes_eq(channel_name(u->channel), channel)) continue;
         u->dropping++;
         return false;
     }
+    sorting->kept += message.len;
     return true;
 }
 
 /* Gives back what its live durable subscriptions have in its shared output; u->dropping tells how
- * much that was. */
+ * much that was. A message that has left in part stays, and no limit counts its rest. */
 static void give_back(struct session *s)
 {
     struct subscriber *sub = &s->subscriber;
+    struct sorting sorting = {.session = s};
     uint64_t kept = sub->sent + outbox_pending(sub->out);
     bool alone = subscriber_topics(sub) == 1; /* what there is is its */
     for (struct durable_sub *u = s->durable; u != NULL; u = u->next_of_session) {
         u->dropping = 0;
         points_cut(&u->points, kept);
     }
-    uint64_t dropped = subscriber_drop(sub, alone ? NULL : is_kept, s);
+    uint64_t dropped = subscriber_drop(sub, alone ? NULL : is_kept, &sorting);
     if (alone) s->durable->dropping = dropped;
-    s->durable_end = subscriber_end(sub);
+    uint64_t rest_end = subscriber_end(sub) - sorting.kept;
+    if (rest_end > kept) s->durable_end = rest_end;
 }
 
 static void spill(struct broker *b, struct durable_sub *u)
@@ -313,7 +321,7 @@ static bool is_any_live(const struct session *s)
 }
 
 /* What is shared with a live subscription will be given back before it is too much; of its own
- * output, what was fed or had to be kept then is bounded by that. */
+ * output, what was fed is a piece, and what was left of a message then is that one's. */
 size_t durable_check_output(struct broker *b, struct session *s, bool full)
 {
     struct subscriber *sub = &s->subscriber;

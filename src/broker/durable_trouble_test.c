@@ -185,6 +185,25 @@ static void test_busy_neighbour(void **state)
     peer_close(&s);
 }
 
+/* What is published on ordinary channels counts for the limits, also for who is durable beside. */
+static void test_ordinary_output_is_limited(void **state)
+{
+    struct peer p, s;
+    configure("CONFIG SET durable-spill-bytes 8kb on-slow news*=drop-oldest");
+    peer_open(&p, &bench);
+    open_named(&s, "me");
+    peer_run(&s, "SUBSCRIBE news sport");
+    for (int i = 0; i < 5; i++) {
+        publish_many(&p, "sport", 10);
+        publish_many(&p, "news", 10);
+        durable_check_output(bench.broker, s.session, true);
+    }
+    size_t unlimited = durable_check_output(bench.broker, s.session, true);
+    assert_true(subscriber_pending(&s.session->subscriber) - unlimited >= 50 * 1000);
+    peer_close(&p);
+    peer_close(&s);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -198,6 +217,7 @@ int main(void)
         TEST(test_rival_by_another_name),
         TEST(test_rival_with_output),
         TEST(test_busy_neighbour),
+        TEST(test_ordinary_output_is_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
