@@ -57,6 +57,11 @@ bool durable_unsubscribe(struct broker *b, struct session *s, struct bytes chann
 /* The session goes, or lets everything go. */
 void durable_leave_all(struct broker *b, struct session *s);
 
+/* Lowers `floor`, the smallest id that some group has not acknowledged, to what a subscriber that
+ * is connected may still be sent again: its position may yet go back, when the connection is reset.
+ */
+void durable_lower_floor(struct broker *b, int db, const struct key *k, struct stream_id *floor);
+
 /* ---- In every turn ---- */
 
 /* What is due: positions, expiry, who waits for entries from disk. */

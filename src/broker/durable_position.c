@@ -144,6 +144,17 @@ void durable_write_position(struct broker *b, struct durable_sub *u, bool leaves
     points_forget(all, i < j ? i : j);
 }
 
+void durable_lower_floor(struct broker *b, int db, const struct key *k, struct stream_id *floor)
+{
+    const struct durable_channel *ch = db == 0 ? durable_find_channel(b, key_name(k)) : NULL;
+    if (ch == NULL || ch->serial != stream_of(k)->serial) return;
+    for (size_t i = 0; i < ch->count; i++) {
+        struct stream_id next =
+            ch->subs[i]->points.at[0].id; /* older ones are not needed any more */
+        if (stream_id_next(&next) && stream_id_cmp(next, *floor) < 0) *floor = next;
+    }
+}
+
 void durable_settle_due(struct broker *b)
 {
     struct durable *d = b->durable;

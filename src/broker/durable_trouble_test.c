@@ -204,6 +204,38 @@ static void test_ordinary_output_is_limited(void **state)
     peer_close(&s);
 }
 
+/* ---- What is kept, and what is not ---- */
+
+/* After a reset more comes again than the position tells that is written down meanwhile: that must
+ * not be gone. */
+static void test_kept_until_surely_acknowledged(void **state)
+{
+    struct peer p, s;
+    configure("CONFIG SET durable-retention 'age=24h until-acked'");
+    peer_open(&p, &bench);
+    open_subscribed(&s, "me");
+    s.progress.peer_window = 1 << 20;
+    publish_many(&p, "news", 20);
+    peer_take(&s);
+    outlast_the_window();
+    for (int i = 0; i < 1000; i++) {
+        turn();
+        retention_step(bench.broker);
+    }
+    s.progress.reset = true;
+    peer_close(&s);
+    open_subscribed(&s, "me");
+    assert_true(peer_take(&s).len > 20 * 1000);
+    outlast_the_window();
+    peer_close(&s);
+    for (int i = 0; i < 1000; i++) {
+        turn();
+        retention_step(bench.broker);
+    }
+    expect(&p, "XLEN news", ":0\r\n"); /* it went in peace */
+    peer_close(&p);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -218,6 +250,7 @@ int main(void)
         TEST(test_rival_with_output),
         TEST(test_busy_neighbour),
         TEST(test_ordinary_output_is_limited),
+        TEST(test_kept_until_surely_acknowledged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "broker/change_stream.h"
+#include "broker/durable.h"
 #include "broker/internal.h"
 #include "keys/stream_group.h"
 #include "keys/stream_idmp.h"
@@ -136,14 +137,23 @@ void retention_wake(struct broker *b)
 
 /* ---- One stream ---- */
 
-/* What of a stream goes by a cause; false when nothing does. */
-static bool trim_by(struct broker *b, const struct stream *s, const struct stream_retention *keep,
-                    enum cause cause, struct stream_trim *ret)
+/* The smallest id that has not been acknowledged by all; false when there are no groups. */
+static bool find_floor(struct broker *b, int db, const struct key *k, struct stream_id *ret)
 {
+    if (!groups_floor(stream_of(k), ret)) return false;
+    durable_lower_floor(b, db, k, ret);
+    return true;
+}
+
+/* What of a stream goes by a cause; false when nothing does. */
+static bool trim_by(struct broker *b, int db, const struct key *k,
+                    const struct stream_retention *keep, enum cause cause, struct stream_trim *ret)
+{
+    const struct stream *s = stream_of(k);
     *ret = (struct stream_trim){.by_id = true, .approximately = true, .limit = TRIM_MAX};
     switch (cause) {
     case BY_ACKNOWLEDGED:
-        return keep->acknowledged && groups_floor(s, &ret->min_id);
+        return keep->acknowledged && find_floor(b, db, k, &ret->min_id);
     case BY_AGE:
         ret->min_id.ms = (uint64_t)(b->now_ms - keep->age_ms);
         return keep->age_ms > 0 && keep->age_ms < b->now_ms;
@@ -250,7 +260,7 @@ static bool apply(struct broker *b, int db, struct key *k)
         return false;
     b->retention->found = true;
     for (int i = 0; i < CAUSES && !more && s->length > 0; i++)
-        if (trim_by(b, s, &keep, order[i], &t)) more = trim(b, db, k, &t, order[i]);
+        if (trim_by(b, db, k, &keep, order[i], &t)) more = trim(b, db, k, &t, order[i]);
     if (keep.acknowledged) note_held(&b->retention->most, db, k);
     return more;
 }
