@@ -174,17 +174,22 @@ void durable_done(struct broker *b)
     b->fx.depends = 0;
 }
 
+void durable_bound(struct call *c, struct key *k)
+{
+    struct stream_retention rule;
+    retention_of(c->broker, key_name(k), stream_of(k), &rule);
+    if (rule.age_ms == 0 && rule.bytes == 0)
+        change_stream_retention(c, k, c->broker->durable->retention);
+    retention_wake(c->broker);
+}
+
 /* Nobody is told that the key is new: a channel of events would tell itself. */
 struct key *durable_make_stream(struct call *c, struct bytes channel)
 {
     size_t events = c->fx->event_count;
     struct key *k = change_stream_set(c, NULL, channel, STREAM_ID_MIN, 0, STREAM_ID_MIN);
     c->fx->event_count = events;
-    struct stream_retention rule;
-    retention_of(c->broker, channel, stream_of(k), &rule);
-    if (rule.age_ms == 0 && rule.bytes == 0)
-        change_stream_retention(c, k, c->broker->durable->retention);
-    retention_wake(c->broker);
+    durable_bound(c, k);
     return k;
 }
 

@@ -138,12 +138,19 @@ static bool next_id(const struct broker *b, const struct stream *s, struct strea
     return stream_id_next(ret);
 }
 
+/* Is its first entry the one that has just been added? */
+static bool is_new(const struct key *k)
+{
+    return stream_of(k)->next_ordinal == 1;
+}
+
 static int64_t append(struct call *c, struct key *k, struct bytes channel, struct stream_id id,
                       struct bytes message)
 {
     struct bytes fields[] = {field_name, message};
     if (k == NULL) k = durable_make_stream(c, channel);
     change_stream_add(c, k, channel, id, fields, 2);
+    if (is_new(k)) durable_bound(c, k);
     return push(c->broker, k, id, message, effects_finish(c->fx));
 }
 
@@ -211,6 +218,7 @@ void durable_added(struct call *c, struct key *k, struct stream_id id, const str
     struct broker *b = c->broker;
     if (c->db != 0 || (!b->durable->on && map_count(&b->durable->by_name) == 0)) return;
     if (!durable_is_channel(b, key_name(k))) return;
+    if (is_new(k)) durable_bound(c, k);
     if (n != 2 || !bytes_eq(fields[0], field_name)) {
         skip(b, k, id);
         return;

@@ -105,7 +105,9 @@ struct call durable_call(struct broker *b);
 void durable_done(struct broker *b);
 /* The stream that the channel is, in database 0; NULL when there is none. */
 struct key *durable_key(struct broker *b, struct bytes channel);
-/* A stream with this name and the retention that durable channels have. */
+/* Gives a new stream the retention that durable channels have, unless a rule bounds it already. */
+void durable_bound(struct call *c, struct key *k);
+/* A stream with this name and such a retention. */
 struct key *durable_make_stream(struct call *c, struct bytes channel);
 /* "durable:NAME", on the arena. */
 struct bytes durable_group_name(struct arena *arena, struct bytes name);

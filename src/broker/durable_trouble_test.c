@@ -236,6 +236,31 @@ static void test_kept_until_surely_acknowledged(void **state)
     peer_close(&p);
 }
 
+static const struct stream *stream_named(const char *name)
+{
+    struct bytes text = bytes_of(name);
+    return stream_of(keyspace_find(bench.broker->ks, 0, text, hash_bytes(text)));
+}
+
+static void test_whoever_makes_it_it_is_bounded(void **state)
+{
+    struct peer p;
+    peer_open(&p, &bench);
+    peer_run(&p, "XADD news1 * data x");
+    assert_int_equal(stream_named("news1")->retention.bytes, 1 << 30);
+    peer_run(&p, "XADD news2 * other x"); /* no message */
+    assert_int_equal(stream_named("news2")->retention.bytes, 1 << 30);
+    peer_run(&p, "XGROUP CREATE news3 g 0 MKSTREAM");
+    peer_run(&p, "PUBLISH news3 x");
+    assert_int_equal(stream_named("news3")->retention.bytes, 1 << 30);
+    peer_run(&p, "XADD ours * data x");
+    expect(&p, "CONFIG SET durable 'news* ours'", "+OK\r\n");
+    peer_run(&p, "PUBLISH ours x"); /* what was there before is not thrown away */
+    assert_int_equal(stream_named("ours")->retention.bytes, 0);
+    assert_int_equal(stream_named("ours")->retention.age_ms, 0);
+    peer_close(&p);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -251,6 +276,7 @@ int main(void)
         TEST(test_busy_neighbour),
         TEST(test_ordinary_output_is_limited),
         TEST(test_kept_until_surely_acknowledged),
+        TEST(test_whoever_makes_it_it_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
