@@ -261,6 +261,27 @@ static void test_whoever_makes_it_it_is_bounded(void **state)
     peer_close(&p);
 }
 
+/* A channel of events does not feed itself: neither by what is appended nor by what is trimmed. */
+static void test_trimming_events_makes_none(void **state)
+{
+    struct peer p;
+    configure("CONFIG SET durable __key* durable-retention bytes=1000 notify-keyspace-events KEA");
+    peer_open(&p, &bench);
+    for (int i = 0; i < 200; i++) {
+        expect(&p, "SET a 1", "+OK\r\n");
+        turn();
+        retention_step(bench.broker);
+    }
+    for (int i = 0; i < 1000; i++) {
+        turn();
+        retention_step(bench.broker);
+    }
+    assert_true(stream_named("__keyspace@0__:a")->length < 200);
+    expect(&p, "EXISTS __keyevent@0__:xtrim", ":0\r\n");
+    expect(&p, "EXISTS __keyspace@0__:__keyspace@0__:a", ":0\r\n");
+    peer_close(&p);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -277,6 +298,7 @@ int main(void)
         TEST(test_ordinary_output_is_limited),
         TEST(test_kept_until_surely_acknowledged),
         TEST(test_whoever_makes_it_it_is_bounded),
+        TEST(test_trimming_events_makes_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

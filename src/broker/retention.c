@@ -181,7 +181,8 @@ static bool trim(struct broker *b, int db, struct key *k, const struct stream_tr
     struct bytes name = arena_dup(&b->arena, key_name(k));
     snapshots_before_change(b, db, k);
     change_stream_trim(&c, k, keep_from, gone);
-    call_event(&c, NOTIFY_STREAM, "xtrim", name);
+    /* A durable channel of events would hear of its own trimming, and grow by it. */
+    if (db != 0 || !durable_is_channel(b, name)) call_event(&c, NOTIFY_STREAM, "xtrim", name);
     broker_drain(b, NULL);
     b->fx.depends = 0;
     metric_add(&entries_dropped[cause], (int64_t)gone);
