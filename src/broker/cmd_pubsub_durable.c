@@ -133,7 +133,12 @@ static void reset(struct call *c)
     if (stream_id_cmp(id, s->last_id) > 0) id = s->last_id;
     if (!stream_is_there(c, stream_ordinal_after(s, id, &ordinal))) return;
     struct bytes group = durable_group_name(c->arena, name);
-    struct group *g = change_group_set(c, k, groups_find(s->groups, group), group, id, ordinal);
+    struct group *g = groups_find(s->groups, group);
+    if (g == NULL && !durable_has_room(c->broker, s)) {
+        resp_error(c->reply, "ERR durable-subscribers-max are remembered on this channel already");
+        return;
+    }
+    g = change_group_set(c, k, g, group, id, ordinal);
     if (group_consumer(g, name) == NULL) change_consumer_add(c, k, g, name);
     struct durable_sub *u = durable_find_sub(c->broker, key_name(k), name);
     if (u != NULL) {

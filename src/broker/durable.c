@@ -285,8 +285,7 @@ static void warn(const struct session *s, struct bytes channel, const char *why)
             (int)s->name.len, s->name.data, (int)channel.len, channel.data, why);
 }
 
-/* May one more be remembered on this stream? */
-static bool has_room(struct broker *b, const struct stream *s)
+bool durable_has_room(const struct broker *b, const struct stream *s)
 {
     size_t n = 0;
     for (size_t i = 0; i < groups_count(s->groups); i++)
@@ -300,7 +299,7 @@ static struct group *need_group(struct call *c, struct key *k, struct bytes name
     struct stream *s = stream_of(k);
     struct bytes group = durable_group_name(c->arena, name);
     struct group *g = groups_find(s->groups, group);
-    if (g == NULL && !has_room(c->broker, s)) return NULL;
+    if (g == NULL && !durable_has_room(c->broker, s)) return NULL;
     if (g == NULL) g = change_group_set(c, k, NULL, group, s->last_id, s->next_ordinal);
     struct consumer *of = group_consumer(g, name);
     if (of == NULL) change_consumer_add(c, k, g, name);

@@ -100,6 +100,8 @@ struct durable_channel *durable_find_channel(struct broker *b, struct bytes name
 struct durable_sub *durable_find_sub(struct broker *b, struct bytes channel, struct bytes name);
 void durable_queue(struct durable_list *l, struct durable_sub *u);
 void durable_unqueue(struct durable_sub *u);
+/* May one more be remembered on this stream? */
+bool durable_has_room(const struct broker *b, const struct stream *s);
 /* A call of nobody's, in database 0, for changes outside of commands; then durable_done(). */
 struct call durable_call(struct broker *b);
 void durable_done(struct broker *b);

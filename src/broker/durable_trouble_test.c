@@ -282,6 +282,18 @@ static void test_trimming_events_makes_none(void **state)
     peer_close(&p);
 }
 
+static void test_limit_of_reset(void **state)
+{
+    struct peer p;
+    configure("CONFIG SET durable-subscribers-max 1");
+    peer_open(&p, &bench);
+    peer_run(&p, "PUBLISH news x");
+    expect(&p, "PUBSUB DURABLE RESET news one 0", "+OK\r\n");
+    assert_int_equal(peer_run(&p, "PUBSUB DURABLE RESET news two 0").data[0], '-');
+    expect(&p, "PUBSUB DURABLE RESET news one $", "+OK\r\n");
+    peer_close(&p);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -299,6 +311,7 @@ int main(void)
         TEST(test_kept_until_surely_acknowledged),
         TEST(test_whoever_makes_it_it_is_bounded),
         TEST(test_trimming_events_makes_none),
+        TEST(test_limit_of_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
