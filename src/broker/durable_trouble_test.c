@@ -294,6 +294,22 @@ static void test_limit_of_reset(void **state)
     peer_close(&p);
 }
 
+/* Who has said QUIT and does not read is closed as anybody is who is too slow. */
+static void test_slow_one_that_quits(void **state)
+{
+    struct peer p, s;
+    configure("CONFIG SET durable-spill-bytes 8kb on-slow news*=disconnect");
+    peer_open(&p, &bench);
+    open_subscribed(&s, "me");
+    expect(&s, "QUIT", "+OK\r\n");
+    assert_true(s.closed && s.closes_after_output);
+    publish_many(&p, "news", 20);
+    durable_check_output(bench.broker, s.session, true);
+    assert_true(s.closed && !s.closes_after_output);
+    peer_close(&p);
+    peer_close(&s);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -312,6 +328,7 @@ int main(void)
         TEST(test_whoever_makes_it_it_is_bounded),
         TEST(test_trimming_events_makes_none),
         TEST(test_limit_of_reset),
+        TEST(test_slow_one_that_quits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,7 +85,7 @@ void session_reset(struct broker *b, struct session *s)
 
 void session_end(struct session *s, bool after_output)
 {
-    if (s->flags & SESSION_CLOSING) return;
+    if (s->flags & SESSION_CLOSING && after_output) return;
     s->flags |= SESSION_CLOSING;
     s->port->close(s->owner, after_output);
 }

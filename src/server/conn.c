@@ -42,11 +42,11 @@ static void mark_dirty(struct conn *c)
 static void port_close(void *owner, bool after_output)
 {
     struct conn *c = owner;
-    if (c->state != CONN_OPEN) return;
     if (!after_output) {
         conn_close(c);
         return;
     }
+    if (c->state != CONN_OPEN) return;
     c->state = CONN_DRAINING;
     mark_dirty(c);
 }
