@@ -64,7 +64,7 @@ void broker_metrics_update(const struct broker *b)
         [CLIENTS_MAX] = b->settings.maxclients,
         [CLIENTS_REFUSED] = (int64_t)b->rejected_connections,
         [BLOCKED] = (int64_t)b->blocked_count,
-        [SUBSCRIBED_CHANNELS] = (int64_t)hub_topics(b->hub, TOPIC_CHANNEL),
+        [SUBSCRIBED_CHANNELS] = (int64_t)hub_channels(b->hub),
         [SUBSCRIBED_PATTERNS] = (int64_t)hub_topics(b->hub, TOPIC_PATTERN),
         [SUBSCRIBED_SHARDS] = (int64_t)hub_topics(b->hub, TOPIC_SHARD),
         [AUDIENCES] = (int64_t)hub_audiences(b->hub),

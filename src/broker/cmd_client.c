@@ -95,7 +95,9 @@ static void describe(const struct broker *b, const struct session *s, struct buf
     buf_printf(out,
                " db=%d sub=%zu psub=%zu ssub=%zu multi=%lld qbuf=%zu qbuf-free=0 argv-mem=0 "
                "multi-mem=%zu rbs=%zu rbp=0 obl=%zu oll=%d omem=%zu tot-mem=%zu events=%s cmd=",
-               s->db, subscriber_count(&s->subscriber, TOPIC_CHANNEL),
+               s->db,
+               subscriber_count(&s->subscriber, TOPIC_CHANNEL) +
+                   subscriber_count(&s->subscriber, TOPIC_BEHIND),
                subscriber_count(&s->subscriber, TOPIC_PATTERN),
                subscriber_count(&s->subscriber, TOPIC_SHARD),
                s->flags & SESSION_MULTI ? (long long)s->queue_count : -1LL, input, s->queue_bytes,

@@ -310,6 +310,29 @@ static void test_slow_one_that_quits(void **state)
     peer_close(&s);
 }
 
+/* ---- Told of ---- */
+
+static bool says(struct bytes text, const char *what)
+{
+    return memmem(text.data, text.len, what, strlen(what)) != NULL;
+}
+
+static void test_counts_of_who_is_behind(void **state)
+{
+    struct peer p, s;
+    peer_open(&p, &bench);
+    open_subscribed(&s, "me");
+    peer_close(&s);
+    publish_many(&p, "news", 3);
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    assert_int_equal(stats_now().behind, 1);
+    assert_true(says(peer_run(&p, "CLIENT LIST"), " sub=1 psub=0"));
+    assert_true(says(peer_run(&p, "INFO stats"), "pubsub_channels:1\r\n"));
+    peer_close(&p);
+    peer_close(&s);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -329,6 +352,7 @@ int main(void)
         TEST(test_trimming_events_makes_none),
         TEST(test_limit_of_reset),
         TEST(test_slow_one_that_quits),
+        TEST(test_counts_of_who_is_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,7 +149,7 @@ static void section_stats(struct broker *b, struct buf *out)
     put(out, "evicted_clients", 0);
     put(out, "keyspace_hits", (int64_t)b->keyspace_hits);
     put(out, "keyspace_misses", (int64_t)b->keyspace_misses);
-    put(out, "pubsub_channels", (int64_t)hub_topics(b->hub, TOPIC_CHANNEL));
+    put(out, "pubsub_channels", (int64_t)hub_channels(b->hub));
     put(out, "pubsub_patterns", (int64_t)hub_topics(b->hub, TOPIC_PATTERN));
     put(out, "pubsubshard_channels", (int64_t)hub_topics(b->hub, TOPIC_SHARD));
     put(out, "latest_fork_usec", 0);

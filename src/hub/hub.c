@@ -233,6 +233,18 @@ size_t hub_topics(const struct hub *h, enum topic_kind kind)
     return map_count(&h->topics[kind]);
 }
 
+size_t hub_channels(const struct hub *h)
+{
+    size_t n = map_count(&h->topics[TOPIC_CHANNEL]);
+    struct map_iter it;
+    const struct topic *t;
+    map_iter_init(&it, (struct map *)&h->topics[TOPIC_BEHIND]);
+    while ((t = map_iter_next(&it)) != NULL)
+        n += map_get((struct map *)&h->topics[TOPIC_CHANNEL], topic_text(t)) == NULL;
+    map_iter_fini(&it);
+    return n;
+}
+
 size_t hub_audiences(const struct hub *h)
 {
     return h->audiences;

@@ -122,6 +122,8 @@ void hub_each_channel(struct hub *h, enum topic_kind kind, struct bytes pattern,
                       void (*fn)(void *arg, struct bytes channel), void *arg);
 int64_t hub_subscribers(struct hub *h, enum topic_kind kind, struct bytes text);
 size_t hub_topics(const struct hub *h, enum topic_kind kind);
+/* Channels with subscribers of either kind. */
+size_t hub_channels(const struct hub *h);
 size_t hub_audiences(const struct hub *h);
 
 /* What PUBSUB SUBSCRIBERS tells of one. */
