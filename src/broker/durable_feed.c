@@ -181,7 +181,8 @@ void durable_feed(struct broker *b)
         if (!(u->session->flags & SESSION_CLOSING)) bytes += feed(b, u);
         if (u == last) break;
     }
-    if (d->ready.first == NULL && d->stats.behind == 0) buf_shrink(&d->scratch, PIECE_BYTES_MIN);
+    d->scratch.len = 0; /* a large message does not keep its memory */
+    buf_shrink(&d->scratch, d->stats.behind > 0 ? PIECE_BYTES_MAX : PIECE_BYTES_MIN);
 }
 
 void durable_look_at_loads(struct broker *b)

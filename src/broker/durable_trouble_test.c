@@ -333,6 +333,29 @@ static void test_counts_of_who_is_behind(void **state)
     peer_close(&s);
 }
 
+/* The memory of a large message is not kept for as long as somebody is behind. */
+static void test_memory_of_a_large_message(void **state)
+{
+    enum { LARGE = 20 << 20 };
+    struct peer p, s;
+    peer_open(&p, &bench);
+    open_subscribed(&s, "me");
+    peer_close(&s);
+    char *line = mem_calloc(LARGE + 20);
+    int head = snprintf(line, 20, "PUBLISH news ");
+    memset(line + head, 'x', LARGE);
+    expect(&p, line, ":0\r\n");
+    mem_free(line);
+    publish_many(&p, "news", 500);
+    open_subscribed(&s, "me");
+    assert_true(peer_take(&s).len > LARGE);
+    turn();
+    assert_int_equal(stats_now().behind, 1);
+    assert_true(bench.broker->durable->scratch.cap < 1 << 20);
+    peer_close(&p);
+    peer_close(&s);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -353,6 +376,7 @@ int main(void)
         TEST(test_limit_of_reset),
         TEST(test_slow_one_that_quits),
         TEST(test_counts_of_who_is_behind),
+        TEST(test_memory_of_a_large_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
