@@ -38,7 +38,11 @@ bool admit_bytes(struct call *c, size_t bytes, bool shrinking)
 
 bool admit_stream(struct call *c, const struct command *cmd)
 {
-    if (!(cmd->acl & ACL_STREAM) || !(cmd->flags & CMD_DENYOOM)) return true;
+    return !(cmd->acl & ACL_STREAM) || !(cmd->flags & CMD_DENYOOM) || admit_entry(c);
+}
+
+bool admit_entry(struct call *c)
+{
     int error = stream_store_refusal(c->broker->streams);
     if (error == 0) return true;
     resp_error(c->reply, "MISCONF entries of streams cannot be written to chunk files in %s: %s",

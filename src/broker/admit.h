@@ -16,5 +16,7 @@ bool admit_bytes(struct call *c, size_t bytes, bool shrinking);
 /* The same for the memory that entries of streams take until they are in chunk files: refused is
  * what adds some while they cannot be written there. */
 bool admit_stream(struct call *c, const struct command *cmd);
+/* As that, for what adds an entry though it is no command of streams. */
+bool admit_entry(struct call *c);
 
 #endif

@@ -74,10 +74,16 @@ static void discard(struct call *c)
     resp_simple(c->reply, "OK");
 }
 
+static bool appends(struct broker *b, const struct queued_command *q)
+{
+    return durable_appends(b, q->cmd, q->argc, q->argv);
+}
+
 static size_t estimate(struct broker *b, const struct queued_command *q)
 {
-    bool writes = q->cmd->flags & CMD_WRITE || durable_appends(b, q->cmd, q->argc, q->argv);
-    return writes ? admit_estimate(q->cmd, q->argc, q->argv) : 0;
+    size_t entry = appends(b, q) ? durable_entry_bytes(q->argv[1]) : 0;
+    if (entry == 0 && !(q->cmd->flags & CMD_WRITE)) return 0;
+    return admit_estimate(q->cmd, q->argc, q->argv) + entry;
 }
 
 /* The whole transaction must fit into the journal before its first command runs. One that only
@@ -88,10 +94,11 @@ static bool is_admitted(struct call *c, size_t *ret_bytes)
     size_t bytes = 0;
     bool shrinks = true;
     for (size_t i = 0; i < s->queue_count; i++) {
-        const struct queued_command *q = &s->queue[i];
-        bytes += estimate(c->broker, q);
-        if ((q->cmd->flags & (CMD_WRITE | CMD_SHRINKS)) == CMD_WRITE) shrinks = false;
-        if (!admit_stream(c, q->cmd)) return false;
+        struct queued_command *q = &s->queue[i];
+        bool publishes = appends(c->broker, q);
+        bytes += q->admitted = estimate(c->broker, q);
+        if (publishes || (q->cmd->flags & (CMD_WRITE | CMD_SHRINKS)) == CMD_WRITE) shrinks = false;
+        if (!(publishes ? admit_entry(c) : admit_stream(c, q->cmd))) return false;
     }
     *ret_bytes = bytes;
     return bytes == 0 || admit_bytes(c, bytes, shrinks);
@@ -103,7 +110,7 @@ static void run_queue(struct call *c, struct queued_command *queue, size_t count
     resp_array(c->reply, count);
     for (size_t i = 0; i < count; i++) {
         struct call inner = *c;
-        c->broker->admitted_rest = admitted -= estimate(c->broker, &queue[i]);
+        c->broker->admitted_rest = admitted -= queue[i].admitted;
         inner.cmd = queue[i].cmd;
         inner.top = queue[i].top;
         inner.argc = queue[i].argc;

@@ -35,6 +35,8 @@ bool durable_is_channel(struct broker *b, struct bytes channel);
  * channel. */
 bool durable_appends(struct broker *b, const struct command *cmd, size_t argc,
                      const struct bytes *argv);
+/* What it then takes of the journal, beyond its arguments. */
+size_t durable_entry_bytes(struct bytes channel);
 /* PUBLISH: appends and pushes. False with the error replied. */
 bool durable_publish(struct call *c, struct bytes channel, struct bytes message,
                      int64_t *ret_receivers);

@@ -28,6 +28,11 @@ bool durable_appends(struct broker *b, const struct command *cmd, size_t argc,
            strcmp(cmd->name, "publish") == 0 && durable_is_channel(b, argv[1]);
 }
 
+size_t durable_entry_bytes(struct bytes channel)
+{
+    return ENTRY_BYTES + 3 * channel.len;
+}
+
 /* ---- Checkpoints of those who are live ---- */
 
 /* Where their output ends now, the last push does. */
@@ -167,8 +172,7 @@ static bool may_publish(struct call *c, struct bytes channel)
         resp_error(c->reply, "OOM command not allowed when used memory > 'maxmemory'.");
         return false;
     }
-    /* Inside of a transaction it was admitted with the whole. */
-    return c->in_exec || call_admit(c, ENTRY_BYTES + 3 * channel.len);
+    return admit_entry(c) && call_admit(c, durable_entry_bytes(channel));
 }
 
 static bool publish(struct call *c, struct bytes channel, struct bytes message,
@@ -232,11 +236,12 @@ void durable_added(struct call *c, struct key *k, struct stream_id id, const str
  * reserve, and when that is gone, too, it is only published. */
 static bool is_admitted(struct broker *b, struct bytes channel, struct bytes message)
 {
-    size_t bytes = ENTRY_BYTES + 3 * channel.len + message.len;
-    if (journal_admit(b->journal, bytes, true) == 0) return true;
+    size_t bytes = durable_entry_bytes(channel) + message.len;
+    bool journal = journal_admit(b->journal, bytes, true) == 0;
+    if (journal && stream_store_refusal(b->streams) == 0) return true;
     if (b->durable->stats.refused_events++ == 0)
         logline(LOG_LEVEL_WARNING, "durable", "a keyspace event was not kept: %s",
-                journal_refusal(b->journal));
+                journal ? "the chunk files cannot be written to" : journal_refusal(b->journal));
     return false;
 }
 

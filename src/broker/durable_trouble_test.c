@@ -282,6 +282,23 @@ static void test_trimming_events_makes_none(void **state)
     peer_close(&p);
 }
 
+/* What an EXEC was admitted for is not what its commands do if the first changes the setting. */
+static void test_durable_since_this_transaction(void **state)
+{
+    struct peer p;
+    char line[1200];
+    snprintf(line, sizeof line, "PUBLISH sport %01000d", 1);
+    peer_open(&p, &bench);
+    expect(&p, "SADD a 1", ":1\r\n");
+    expect(&p, "MULTI", "+OK\r\n");
+    expect(&p, "CONFIG SET durable sport", "+QUEUED\r\n");
+    expect(&p, line, "+QUEUED\r\n");
+    expect(&p, "SUNIONSTORE b a", "+QUEUED\r\n");
+    expect(&p, "EXEC", "*3\r\n+OK\r\n:0\r\n:1\r\n");
+    expect(&p, "XLEN sport", ":1\r\n");
+    peer_close(&p);
+}
+
 static void test_limit_of_reset(void **state)
 {
     struct peer p;
@@ -373,6 +390,7 @@ int main(void)
         TEST(test_kept_until_surely_acknowledged),
         TEST(test_whoever_makes_it_it_is_bounded),
         TEST(test_trimming_events_makes_none),
+        TEST(test_durable_since_this_transaction),
         TEST(test_limit_of_reset),
         TEST(test_slow_one_that_quits),
         TEST(test_counts_of_who_is_behind),

@@ -51,6 +51,7 @@ enum session_flag {
 
 struct queued_command { /* between MULTI and EXEC; owns its bytes */
     const struct command *cmd, *top;
+    size_t admitted; /* what EXEC reckoned that it may take of the journal */
     size_t argc;
     struct bytes *argv; /* one allocation with the bytes behind the array */
 };

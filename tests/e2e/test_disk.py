@@ -135,6 +135,26 @@ def test_full_disk_refuses_what_grows_and_nothing_else(small_disk, make_leat, sy
     assert texts(conn.call("EXISTS", "gone", "set", "new", "m1", "m2")) == 0
 
 
+def test_durable_channels_when_full(small_disk, make_leat):
+    """PUBLISH is a write there, by itself and in a transaction: what is refused nobody is sent."""
+    server = make_leat()
+    server.data = os.path.join(small_disk(8), "data")
+    server.start("--sync", "no", "--durable", "news*", env=env_small_segments())
+    conn, hearer = Connection(server.port), Connection(server.port)
+    hearer.call("SUBSCRIBE", "news")
+    assert texts(conn.call("PUBLISH", "news", "first")) == 1
+    fill(conn, "v" * 8000)
+    message = "w" * 8000
+    assert is_refused(conn.call("PUBLISH", "news", message))
+    for _ in range(50):  # what is kept free for deletions is not for messages
+        conn.call("MULTI")
+        conn.call("PUBLISH", "news", message)
+        kind, text = conn.call("EXEC")
+        assert kind == b"-" and b"disk is full" in text, (kind, text)
+    assert texts(conn.call("XLEN", "news")) == 1
+    assert texts(hearer.read()[1])[2] == b"first"
+
+
 def test_expiry_goes_on_when_full(small_disk, make_leat):
     server = make_leat()
     server.data = os.path.join(small_disk(8), "data")

@@ -254,7 +254,7 @@ def test_chunk_files_cannot_be_written(make_leat):
     else goes on; and when there is room again, so does the rest."""
     server = make_leat()
     faults = Faults(server.folder, under=server.data)
-    server.start("--sync", "no", env=dict(faults.env("write match=chunks- error=ENOSPC"), **SMALL))
+    server.start("--sync", "no", "--durable", "news*", env=dict(faults.env("write match=chunks- error=ENOSPC"), **SMALL))
     conn = Connection(server.port, timeout=30)
     added, refusal = 0, None
     until = time.monotonic() + 30
@@ -273,11 +273,15 @@ def test_chunk_files_cannot_be_written(make_leat):
     assert texts(conn.call("SET", "k", "1")) == b"OK"
     assert len(texts(conn.call("XRANGE", "s", "-", "+"))) == added
     assert texts(conn.call("XDEL", "s", "1-0")) == 1
-    for args in (("MULTI",), ("SET", "k", "2"), ("XADD", "s", "*", "a", "b")):
-        conn.call(*args)
-    kind, text = conn.call("EXEC")
+    kind, text = conn.call("PUBLISH", "news", "x")
     assert kind == b"-" and b"No space left" in text
+    for adds in (("XADD", "s", "*", "a", "b"), ("PUBLISH", "news", "x")):
+        for args in (("MULTI",), ("SET", "k", "2"), adds):
+            conn.call(*args)
+        kind, text = conn.call("EXEC")
+        assert kind == b"-" and b"No space left" in text
     assert texts(conn.call("GET", "k")) == b"1"
+    assert texts(conn.call("EXISTS", "news")) == 0
     assert info(conn)["chunk_write_failing"] == "1"
     faults.set("")
     until = time.monotonic() + 20
