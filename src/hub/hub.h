@@ -1,6 +1,6 @@
 /* Channels, patterns and who listens. A subscriber is one connection's place here. A message is
  * encoded once per protocol version; subscribers of the same set of topics form an audience (see
- * audience.h) and share its output, each with a place of its own in it. The hub knows no session,
+ * hub_priv.h) and share its output, each with a place of its own in it. The hub knows no session,
  * no key and no stream. One thread.
  *
  * What is on its way to a connection is its outbox and behind it what its audience has and it has
