@@ -215,18 +215,6 @@ struct subscriber_list {
     size_t count;
 };
 
-static void put_number(struct resp_writer *w, const char *name, int64_t n)
-{
-    resp_bulk_str(w, name);
-    resp_int(w, n);
-}
-
-static void put_text(struct resp_writer *w, const char *name, struct bytes text)
-{
-    resp_bulk_str(w, name);
-    resp_bulk(w, text);
-}
-
 /* For how long the older of the two has waited; 0: none does. */
 static int64_t waited_ms(int64_t now_ms, int64_t output_since_ms, uint64_t entry_ms)
 {
@@ -240,13 +228,13 @@ static void put_progress(struct resp_writer *w, const struct subscriber_state *s
                          const struct durable_look *look, int64_t now_ms)
 {
     char upto[STREAM_ID_TEXT_MAX];
-    put_number(w, "delivered", (int64_t)(state->delivered + look->fed));
+    resp_field_int(w, "delivered", (int64_t)(state->delivered + look->fed));
     resp_bulk_str(w, "delivered-id");
     if (look->is_durable) resp_bulk(w, (struct bytes){upto, stream_id_format(upto, look->upto)});
     else resp_null(w);
-    put_number(w, "lag-messages", (int64_t)(state->lag_messages + look->rest.count));
-    put_number(w, "lag-bytes", (int64_t)(state->lag_bytes + look->rest.bytes));
-    put_number(w, "lag-ms", waited_ms(now_ms, state->lag_since_ms, look->rest.since_ms));
+    resp_field_int(w, "lag-messages", (int64_t)(state->lag_messages + look->rest.count));
+    resp_field_int(w, "lag-bytes", (int64_t)(state->lag_bytes + look->rest.bytes));
+    resp_field_int(w, "lag-ms", waited_ms(now_ms, state->lag_since_ms, look->rest.since_ms));
 }
 
 static void list_subscriber(void *arg, const struct subscriber_state *state)
@@ -257,14 +245,14 @@ static void list_subscriber(void *arg, const struct subscriber_state *state)
     struct durable_look look = durable_look(list->call->broker, s, list->channel, state);
     list->count++;
     resp_map(w, 11);
-    put_text(w, "state", bytes_of(look.state));
-    put_number(w, "id", (int64_t)s->id);
-    put_text(w, "name", s->name.data == NULL ? BYTES("") : buf_bytes(&s->name));
-    put_text(w, "addr", bytes_of(s->address));
+    resp_field(w, "state", bytes_of(look.state));
+    resp_field_int(w, "id", (int64_t)s->id);
+    resp_field(w, "name", s->name.data == NULL ? BYTES("") : buf_bytes(&s->name));
+    resp_field(w, "addr", bytes_of(s->address));
     resp_bulk_str(w, "pattern");
     if (state->pattern.data == NULL) resp_null(w);
     else resp_bulk(w, state->pattern);
-    put_number(w, "since-ms", state->since_ms);
+    resp_field_int(w, "since-ms", state->since_ms);
     put_progress(w, state, &look, list->call->now_ms);
 }
 

@@ -10,18 +10,6 @@ enum { ARG_WORD = 2, ARG_CHANNEL, ARG_NAME, ARG_POSITION };
 
 /* ---- LIST ---- */
 
-static void put_number(struct resp_writer *w, const char *name, uint64_t n)
-{
-    resp_bulk_str(w, name);
-    resp_int(w, (int64_t)n);
-}
-
-static void put_text(struct resp_writer *w, const char *name, struct bytes text)
-{
-    resp_bulk_str(w, name);
-    resp_bulk(w, text);
-}
-
 static struct bytes state_of(const struct durable_sub *u)
 {
     if (u == NULL) return BYTES("absent");
@@ -40,8 +28,9 @@ static void put_lag(struct call *c, struct group *g, struct stream *s)
         stream_rest(s, g->ordinal, &rest);
     }
     uint64_t now_ms = (uint64_t)c->now_ms;
-    put_number(w, "lag-bytes", rest.bytes);
-    put_number(w, "lag-ms", rest.count > 0 && rest.since_ms < now_ms ? now_ms - rest.since_ms : 0);
+    bool waits = rest.count > 0 && rest.since_ms < now_ms;
+    resp_field_int(w, "lag-bytes", (int64_t)rest.bytes);
+    resp_field_int(w, "lag-ms", waits ? (int64_t)(now_ms - rest.since_ms) : 0);
 }
 
 static void put_subscriber(struct call *c, struct key *k, struct group *g, struct bytes name)
@@ -50,18 +39,18 @@ static void put_subscriber(struct call *c, struct key *k, struct group *g, struc
     const struct durable_sub *u = durable_find_sub(c->broker, key_name(k), name);
     const struct consumer *of = group_consumer(g, name);
     resp_map(w, 13);
-    put_text(w, "channel", key_name(k));
-    put_text(w, "name", name);
-    put_text(w, "state", state_of(u));
-    put_number(w, "id", u != NULL ? u->session->id : 0);
+    resp_field(w, "channel", key_name(k));
+    resp_field(w, "name", name);
+    resp_field(w, "state", state_of(u));
+    resp_field_int(w, "id", u != NULL ? (int64_t)u->session->id : 0);
     resp_bulk_str(w, "position");
     stream_reply_id(c, g->last_id);
     put_lag(c, g, stream_of(k));
-    put_number(w, "seen-ms", of != NULL ? (uint64_t)of->seen_ms : 0);
-    put_number(w, "spilled", u != NULL ? u->spilled : 0);
-    put_number(w, "dropped", u != NULL ? u->dropped : 0);
-    put_number(w, "missed", u != NULL ? u->missed : 0);
-    put_number(w, "skipped", u != NULL ? u->channel->skipped : 0);
+    resp_field_int(w, "seen-ms", of != NULL ? of->seen_ms : 0);
+    resp_field_int(w, "spilled", u != NULL ? (int64_t)u->spilled : 0);
+    resp_field_int(w, "dropped", u != NULL ? (int64_t)u->dropped : 0);
+    resp_field_int(w, "missed", u != NULL ? (int64_t)u->missed : 0);
+    resp_field_int(w, "skipped", u != NULL ? (int64_t)u->channel->skipped : 0);
 }
 
 static size_t list_channel(struct call *c, struct key *k)

@@ -190,6 +190,18 @@ void resp_push(struct resp_writer *w, size_t n)
     header(w, w->proto >= 3 ? '>' : '*', (int64_t)n);
 }
 
+void resp_field(struct resp_writer *w, const char *name, struct bytes value)
+{
+    resp_bulk_str(w, name);
+    resp_bulk(w, value);
+}
+
+void resp_field_int(struct resp_writer *w, const char *name, int64_t value)
+{
+    resp_bulk_str(w, name);
+    resp_int(w, value);
+}
+
 static void defer(struct resp_writer *w, size_t place, char type, size_t n)
 {
     char text[HEADER_MAX];

@@ -33,6 +33,10 @@ void resp_map(struct resp_writer *w, size_t pairs); /* *2n or %n */
 void resp_set(struct resp_writer *w, size_t n);     /* *n or ~n */
 void resp_push(struct resp_writer *w, size_t n);    /* *n or >n */
 
+/* A field of a map: its name, its value. */
+void resp_field(struct resp_writer *w, const char *name, struct bytes value);
+void resp_field_int(struct resp_writer *w, const char *name, int64_t value);
+
 /* For an aggregate whose length is known only afterwards: remember the place, write the elements,
  * then insert the header there. */
 static inline size_t resp_defer(const struct resp_writer *w)
