@@ -187,6 +187,17 @@ static bool claim_one(struct claims *cl, const struct xclaim *o, struct stream_i
     return true;
 }
 
+/* What the records take: those of ids that do not ascend are not recorded together. */
+static size_t claim_bytes(const struct call *c, const struct key *k, const struct xclaim *o)
+{
+    enum { RECORD_BYTES = 64, RECORDS = 2 };
+    size_t again = 0;
+    for (size_t i = 1; i < o->id_count; i++)
+        if (stream_id_cmp(o->ids[i], o->ids[i - 1]) <= 0) again++;
+    size_t names = k->name_len + c->argv[ARG_GROUP].len + c->argv[ARG_CONSUMER].len;
+    return change_pending_bytes(k, o->id_count, true) + again * RECORDS * (RECORD_BYTES + names);
+}
+
 static void claim_all(struct claims *cl, const struct xclaim *o, const bool *there)
 {
     struct call *c = cl->call;
@@ -213,7 +224,7 @@ static void xclaim(struct call *c)
     bool moves = o.has_last_id && stream_id_cmp(o.last_id, g->last_id) > 0;
     if (moves && !group_ordinal_at(c, s, o.last_id, &ordinal)) return;
     const bool *there = look_up(c, s, o.ids, o.id_count);
-    if (there == NULL || !call_admit(c, change_pending_bytes(k, o.id_count, true))) return;
+    if (there == NULL || !call_admit(c, claim_bytes(c, k, &o))) return;
     if (moves) change_group_set(c, k, g, c->argv[ARG_GROUP], o.last_id, ordinal);
     claims_init(&cl, c, k, g, group_need_consumer(c, k, g, c->argv[ARG_CONSUMER]), o.id_count);
     claim_all(&cl, &o, there);

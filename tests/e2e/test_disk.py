@@ -243,6 +243,22 @@ def test_references_that_need_much_room_to_go_are_left_where_they_are(small_disk
     assert [texts(conn.call("XPENDING", "s", name))[0] for name in names[:2]] == [0, 20]
 
 
+def test_claims_in_an_order_that_takes_many_records(small_disk, make_leat):
+    server = make_leat()
+    server.data = os.path.join(small_disk(16), "data")
+    server.start(env=env_small_segments())
+    conn = Connection(server.port)
+    ids, group, consumer = ["%d-0" % n for n in range(1, 3001)], "g" * 300, "c" * 300
+    for entry in ids:
+        conn.call("XADD", "s", entry, "f", "v")
+    conn.call("XGROUP", "CREATE", "s", group, "0")
+    conn.call("XREADGROUP", "GROUP", group, "a", "STREAMS", "s", ">")
+    fill(conn, "v" * 400000)
+    reply = conn.call("XCLAIM", "s", group, consumer, "0", *reversed(ids), "JUSTID")
+    assert is_refused(reply), reply
+    assert texts(conn.call("XPENDING", "s", group))[3] == [[b"a", b"3000"]]
+
+
 # ---- Read-only ----
 
 def test_read_only_directory_is_refused_at_the_start(small_disk, make_leat):
