@@ -12,10 +12,8 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
-#include "base/mem.h"
 #include "base/must.h"
-#include "base/rand.h"
-#include "broker/testing.h"
+#include "broker/snapshot_testing.h"
 #include "keys/stream.h"
 #include "keys/stream_store.h"
 #include "log/chunks.h"
@@ -23,96 +21,26 @@
 
 enum { NAMES = 6, DBS = 3, VALUE_MAX = 3000 };
 
-/* Each look at the clock takes some time, so that slices are short. */
-static int64_t ticks;
+static uint64_t newest; /* ids are numbered through all streams */
 
-static int64_t ticking_us(void)
+static void streams_init(struct world *w, uint64_t seed)
 {
-    ticks += 90;
-    return bench_now_us + ticks;
-}
-
-struct world {
-    struct bench bench;
-    struct peer peer;
-    struct rng rng;
-    struct buf log;  /* the commands, for a failure's report */
-    uint64_t newest; /* ids are numbered through all streams */
-};
-
-static void world_open(struct world *w)
-{
-    bench_open(&w->bench);
-    w->bench.broker->options.monotonic_us = ticking_us;
-    peer_open(&w->peer, &w->bench);
-}
-
-static void world_init(struct world *w, uint64_t seed)
-{
-    *w = (struct world){.newest = 1};
-    rng_seed(&w->rng, seed);
-    bench_init(&w->bench);
-    w->bench.settings.snapshot_growth_percent = 0;
+    world_init(w, seed);
     w->bench.settings.stream_memory = 100 << 10;
     w->bench.settings.chunk_file_bytes = 200 << 10;
+    newest = 1;
     world_open(w);
 }
 
-static void world_close(struct world *w)
-{
-    peer_close(&w->peer);
-    bench_close(&w->bench);
-}
-
-static void world_fini(struct world *w)
+static void streams_fini(struct world *w)
 {
     world_close(w);
-    bench_remove(&w->bench);
-    buf_fini(&w->log);
-}
-
-static unsigned below(struct world *w, unsigned n)
-{
-    return (unsigned)rng_below(&w->rng, n);
+    world_fini(w);
 }
 
 static unsigned long long ull(uint64_t n)
 {
     return (unsigned long long)n;
-}
-
-static void nap(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
-}
-
-static void step(struct world *w)
-{
-    bench_turn(&w->bench);
-    bench_now_us += 1000;
-    broker_background(w->bench.broker, below(w, 2) == 0);
-}
-
-static struct bytes run(struct world *w, const char *format, ...)
-{
-    char line[VALUE_MAX + 4096];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    buf_printf(&w->log, "%.120s\n", line);
-    return peer_run_to_end(&w->peer, line);
-}
-
-static void finish_snapshot(struct world *w)
-{
-    struct snapshots_stats stats;
-    while (snapshots_in_progress(w->bench.broker)) {
-        step(w);
-        nap();
-    }
-    snapshots_stats(w->bench.broker, &stats);
-    if (!stats.last_ok) fail_msg("%s", stats.error);
 }
 
 /* ---- Commands ---- */
@@ -122,9 +50,9 @@ static void add(struct world *w, const char *key, const char *options, unsigned 
     char value[VALUE_MAX + 1];
     memset(value, 'a' + (int)below(w, 26), size);
     value[size] = '\0';
-    w->newest++;
-    run(w, "XADD %s %s %llu-%u n %llu v %s", key, options, (unsigned long long)w->newest,
-        below(w, 3), (unsigned long long)w->newest, value);
+    newest++;
+    run(w, "XADD %s %s %llu-%u n %llu v %s", key, options, ull(newest), below(w, 3), ull(newest),
+        value);
 }
 
 static void add_some(struct world *w, const char *key)
@@ -136,8 +64,8 @@ static void add_some(struct world *w, const char *key)
 
 static unsigned long long some_id(struct world *w)
 {
-    uint64_t back = rng_below(&w->rng, below(w, 3) == 0 ? w->newest : 300);
-    return (unsigned long long)(back < w->newest ? w->newest - back : 1);
+    uint64_t back = rng_below(&w->rng, below(w, 3) == 0 ? newest : 300);
+    return (unsigned long long)(back < newest ? newest - back : 1);
 }
 
 static void change_entries(struct world *w, const char *key)
@@ -162,9 +90,8 @@ static void change_entries(struct world *w, const char *key)
         break;
     case 6: /* the newest goes, and an id below it is the last one then */
         add(w, key, "", 10);
-        run(w, "XDEL %s %llu-0 %llu-1 %llu-2", key, (unsigned long long)w->newest,
-            (unsigned long long)w->newest, (unsigned long long)w->newest);
-        run(w, "XSETID %s %llu-9", key, (unsigned long long)w->newest - 1);
+        run(w, "XDEL %s %llu-0 %llu-1 %llu-2", key, ull(newest), ull(newest), ull(newest));
+        run(w, "XSETID %s %llu-9", key, ull(newest) - 1);
         break;
     case 7:
         run(w, "XRANGE %s %llu + COUNT 5", key, id);
@@ -288,76 +215,6 @@ static void fill(struct world *w, unsigned entries)
     }
 }
 
-/* ---- A start from what is on disk ---- */
-
-static int copy_file(void *arg, const char *name)
-{
-    const char *const *dirs = arg;
-    char from[512], to[512], data[65536];
-    size_t n;
-    snprintf(from, sizeof from, "%s/%s", dirs[0], name);
-    snprintf(to, sizeof to, "%s/%s", dirs[1], name);
-    FILE *in = fopen(from, "r");
-    if (in == NULL) return 0; /* removed meanwhile */
-    FILE *out = fopen(to, "w");
-    must(out != NULL);
-    while ((n = fread(data, 1, sizeof data, in)) > 0) must(fwrite(data, 1, n, out) == n);
-    fclose(in);
-    fclose(out);
-    return 0;
-}
-
-static void check_equal(struct world *w, struct buf *expected, struct bench *other)
-{
-    struct buf found = {0};
-    bench_dump(other, &found);
-    if (!bytes_eq(buf_bytes(expected), buf_bytes(&found))) {
-        size_t at = 0;
-        while (at < expected->len && at < found.len && expected->data[at] == found.data[at]) at++;
-        size_t from = at > 100 ? at - 100 : 0;
-        size_t tail = w->log.len > 3000 ? w->log.len - 3000 : 0;
-        for (size_t i = 0; i < expected->len; i++)
-            if (expected->data[i] < ' ') expected->data[i] = '~';
-        for (size_t i = 0; i < found.len; i++)
-            if (found.data[i] < ' ') found.data[i] = '~';
-        fprintf(stderr, "%.*s\nexpected ...%.400s\nfound    ...%.400s\n", (int)(w->log.len - tail),
-                w->log.data + tail, expected->data + from, found.data + from);
-        fail_msg("the state is another, see above");
-    }
-    buf_fini(&found);
-}
-
-/* As after kill -9 at this moment: a copy of the directory is opened. Files may come and go while
- * it is copied, as with a kill they would not: so the snapshot before must do as well. */
-static void check_crash(struct world *w)
-{
-    struct bench other;
-    struct buf expected = {0};
-    bench_turn(&w->bench);
-    bench_dump(&w->bench, &expected);
-    bench_init(&other);
-    other.settings.stream_memory = w->bench.settings.stream_memory;
-    other.settings.chunk_file_bytes = w->bench.settings.chunk_file_bytes;
-    const char *dirs[] = {w->bench.dir, other.dir};
-    must(file_layer_real.list(NULL, w->bench.dir, copy_file, dirs) == 0);
-    bench_open(&other);
-    assert_int_equal(other.broker->load.fallbacks, 0);
-    check_equal(w, &expected, &other);
-    bench_close(&other);
-    bench_remove(&other);
-    buf_fini(&expected);
-}
-
-static void check_restart(struct world *w)
-{
-    struct buf expected = {0};
-    bench_dump(&w->bench, &expected);
-    world_close(w);
-    world_open(w);
-    check_equal(w, &expected, &w->bench);
-    buf_fini(&expected);
-}
-
 /* ---- References ---- */
 
 static struct chunks_stats chunks_of(struct world *w)
@@ -376,7 +233,7 @@ static void check_nothing_is_left(struct world *w)
         step(w);
         stream_store_stats(w->bench.broker->streams, &s);
         if (chunks_of(w).live_bytes + s.open_bytes + s.sealing_bytes + s.cached_bytes == 0) break;
-        nap();
+        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
     }
     assert_int_equal(chunks_of(w).live_bytes, 0);
     assert_int_equal(s.open_bytes, 0);
@@ -395,7 +252,7 @@ static void check_nothing_is_left(struct world *w)
 static void change_beside(uint64_t seed)
 {
     struct world w;
-    world_init(&w, seed);
+    streams_init(&w, seed);
     fill(&w, 600);
     for (int i = 0; i < 200; i++) change(&w);
     for (int snapshot = 0; snapshot < 4; snapshot++) {
@@ -417,7 +274,7 @@ static void change_beside(uint64_t seed)
     for (unsigned n = below(&w, 200); n > 0; n--) change(&w);
     check_crash(&w);
     check_nothing_is_left(&w);
-    world_fini(&w);
+    streams_fini(&w);
 }
 
 static void test_changes_beside_the_walk(void **state)
@@ -443,7 +300,7 @@ static void test_in_parts(void **state)
     static const char *const commands[] = {"COPY s t", "RENAME s t", "XSETID s 999999-0"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         struct world w;
-        world_init(&w, i);
+        streams_init(&w, i);
         char path[128]; /* nothing can be sealed: so it is larger in a snapshot */
         snprintf(path, sizeof path, "%s/chunks-000000000001.dat", w.bench.dir);
         must(file_layer_real.mkdir(NULL, path, 0700) == 0);
@@ -462,7 +319,7 @@ static void test_in_parts(void **state)
         finish_snapshot(&w);
         check_crash(&w);
         must(rmdir(path) == 0);
-        world_fini(&w);
+        streams_fini(&w);
     }
 }
 
@@ -471,7 +328,7 @@ static void test_last_id_below_the_deleted(void **state)
 {
     for (int sealed = 0; sealed < 2; sealed++) {
         struct world w;
-        world_init(&w, 7);
+        streams_init(&w, 7);
         for (int n = 0; n < (sealed ? 300 : 2); n++) add(&w, "s", "", 1000);
         step(&w);
         run(&w, "XADD s 5000-0 a b");
@@ -488,7 +345,7 @@ static void test_last_id_below_the_deleted(void **state)
         assert_true(snapshots_request(w.bench.broker, false));
         finish_snapshot(&w);
         check_crash(&w);
-        world_fini(&w);
+        streams_fini(&w);
     }
 }
 
@@ -512,28 +369,28 @@ static void test_closed_but_not_sealed(void **state)
     for (int end_deleted = 0; end_deleted < 2; end_deleted++) {
         struct world w;
         char path[128];
-        world_init(&w, 5);
+        streams_init(&w, 5);
         no_sealing(&w, path);
         if (end_deleted) { /* ids return to among those that are gone from the block */
             for (int i = 0; i < 30; i++) add(&w, "s", "", 1000);
-            for (uint64_t n = w.newest - 9; n <= w.newest; n++) delete_step(&w, n);
-            struct bytes ok = run(&w, "XSETID s %llu-5", ull(w.newest - 10));
+            for (uint64_t n = newest - 9; n <= newest; n++) delete_step(&w, n);
+            struct bytes ok = run(&w, "XSETID s %llu-5", ull(newest - 10));
             assert_true(bytes_eq(ok, BYTES("+OK\r\n")));
-            w.newest -= 10;
+            newest -= 10;
         } else { /* the entry that began the second block goes, and that block with it */
             do add(&w, "s", "", 1000);
             while (stream_blocks(stream_of(key_of(&w, "s"))) < 2);
-            delete_step(&w, w.newest);
+            delete_step(&w, newest);
         }
         assert_int_equal(stream_blocks(stream_of(key_of(&w, "s"))), 1);
         run(&w, "XGROUP CREATE s g $");
         assert_true(snapshots_request(w.bench.broker, false));
         finish_snapshot(&w);
         check_crash(&w);
-        for (uint64_t i = 0; i < 8; i++) run(&w, "XADD s %llu-9 a b", ull(w.newest + i));
+        for (uint64_t i = 0; i < 8; i++) run(&w, "XADD s %llu-9 a b", ull(newest + i));
         check_crash(&w);
         must(rmdir(path) == 0);
-        world_fini(&w);
+        streams_fini(&w);
     }
 }
 
@@ -541,7 +398,7 @@ static void test_closed_but_not_sealed(void **state)
 static void test_copies(void **state)
 {
     struct world w;
-    world_init(&w, 8);
+    streams_init(&w, 8);
     for (int n = 0; n < 500; n++) {
         add(&w, "s", "", 1000);
         if (n % 100 == 99) run(&w, "COPY s c%d", n);
@@ -555,7 +412,7 @@ static void test_copies(void **state)
     check_restart(&w);
     assert_true(chunks_of(&w).live_bytes > 300 * 1000);
     check_nothing_is_left(&w);
-    world_fini(&w);
+    streams_fini(&w);
 }
 
 /* The newest snapshot is damaged: the one before finds all the chunks that it needs. */
@@ -563,9 +420,8 @@ static void test_falls_back(void **state)
 {
     struct world w;
     uint64_t positions[8];
-    char name[SNAPSHOT_NAME_MAX], path[512];
     for (uint64_t seed = 20; seed < 24; seed++) {
-        world_init(&w, seed);
+        streams_init(&w, seed);
         fill(&w, 500);
         for (int i = 0; i < 3; i++) {
             for (int n = 0; n < 150; n++) change(&w);
@@ -577,15 +433,11 @@ static void test_falls_back(void **state)
         for (int n = 0; n < 50; n++) change(&w);
         bench_turn(&w.bench);
         assert_int_equal(snapshot_list(NULL, w.bench.dir, positions, 8), 2);
-        snapshot_name(name, positions[0]);
-        snprintf(path, sizeof path, "%s/%s", w.bench.dir, name);
-        FILE *f = fopen(path, "r+");
-        must(f != NULL && fseek(f, 4200, SEEK_SET) == 0 && fputc(77, f) == 77);
-        fclose(f);
+        damage_snapshot(&w, positions[0]);
         check_restart(&w);
         assert_int_equal(w.bench.broker->load.fallbacks, 1);
         check_nothing_is_left(&w);
-        world_fini(&w);
+        streams_fini(&w);
     }
 }
 

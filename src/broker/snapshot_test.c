@@ -11,84 +11,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
-#include "base/must.h"
-#include "base/rand.h"
-#include "broker/testing.h"
-#include "log/file.h"
-
-/* Each look at the clock takes some time, so that slices are short. */
-static int64_t ticks;
-
-static int64_t ticking_us(void)
-{
-    ticks += 90;
-    return bench_now_us + ticks;
-}
-
-struct world {
-    struct bench bench;
-    struct peer peer;
-    struct rng rng;
-    struct buf log; /* the commands, for a failure's report */
-};
-
-static void world_init(struct world *w, uint64_t seed)
-{
-    *w = (struct world){0};
-    rng_seed(&w->rng, seed);
-    bench_init(&w->bench);
-    w->bench.settings.snapshot_growth_percent = 0;
-}
-
-static void world_open(struct world *w)
-{
-    bench_open(&w->bench);
-    w->bench.broker->options.monotonic_us = ticking_us;
-    peer_open(&w->peer, &w->bench);
-}
-
-static void world_close(struct world *w)
-{
-    peer_close(&w->peer);
-    bench_close(&w->bench);
-}
-
-static void world_fini(struct world *w)
-{
-    bench_remove(&w->bench);
-    buf_fini(&w->log);
-}
-
-static struct bytes run(struct world *w, const char *format, ...)
-{
-    char line[4096];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    buf_printf(&w->log, "%.200s\n", line);
-    return peer_run(&w->peer, line);
-}
-
-static unsigned below(struct world *w, unsigned n)
-{
-    return (unsigned)rng_below(&w->rng, n);
-}
-
-static void step(struct world *w)
-{
-    bench_turn(&w->bench);
-    bench_now_us += 1000;
-    broker_background(w->bench.broker, below(w, 2) == 0);
-}
-
-static void finish_snapshot(struct world *w)
-{
-    while (snapshots_in_progress(w->bench.broker)) {
-        step(w);
-        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
-    }
-}
+#include "broker/snapshot_testing.h"
 
 /* ---- Commands ---- */
 
@@ -324,66 +247,10 @@ static void change(struct world *w)
     else change_hot(w);
 }
 
-/* ---- A start from what is on disk ---- */
-
-static int copy_file(void *arg, const char *name)
+static void check_restart_from(struct world *w, bool snapshot)
 {
-    const char *const *dirs = arg;
-    char from[512], to[512], data[65536];
-    size_t n;
-    snprintf(from, sizeof from, "%s/%s", dirs[0], name);
-    snprintf(to, sizeof to, "%s/%s", dirs[1], name);
-    FILE *in = fopen(from, "r");
-    if (in == NULL) return 0; /* removed meanwhile */
-    FILE *out = fopen(to, "w");
-    must(out != NULL);
-    while ((n = fread(data, 1, sizeof data, in)) > 0) must(fwrite(data, 1, n, out) == n);
-    fclose(in);
-    fclose(out);
-    return 0;
-}
-
-static void check_equal(struct world *w, struct buf *expected, struct bench *other)
-{
-    struct buf found = {0};
-    bench_dump(other, &found);
-    if (!bytes_eq(buf_bytes(expected), buf_bytes(&found))) {
-        size_t at = 0;
-        while (at < expected->len && at < found.len && expected->data[at] == found.data[at]) at++;
-        size_t from = at > 60 ? at - 60 : 0;
-        size_t tail = w->log.len > 6000 ? w->log.len - 6000 : 0;
-        fail_msg("%.*s\nexpected ...%.200s\nfound    ...%.200s", (int)(w->log.len - tail),
-                 w->log.data + tail, expected->data + from, found.data + from);
-    }
-    buf_fini(&found);
-}
-
-/* As after kill -9 at this moment: a copy of the directory is opened. */
-static void check_crash(struct world *w)
-{
-    struct bench other;
-    struct buf expected = {0};
-    bench_turn(&w->bench);
-    bench_dump(&w->bench, &expected);
-    bench_init(&other);
-    const char *dirs[] = {w->bench.dir, other.dir};
-    must(file_layer_real.list(NULL, w->bench.dir, copy_file, dirs) == 0);
-    bench_open(&other);
-    check_equal(w, &expected, &other);
-    bench_close(&other);
-    bench_remove(&other);
-    buf_fini(&expected);
-}
-
-static void check_restart(struct world *w, bool from_snapshot)
-{
-    struct buf expected = {0};
-    bench_dump(&w->bench, &expected);
-    world_close(w);
-    world_open(w);
-    assert_int_equal(w->bench.broker->load.has_snapshot, from_snapshot);
-    check_equal(w, &expected, &w->bench);
-    buf_fini(&expected);
+    check_restart(w);
+    assert_int_equal(w->bench.broker->load.has_snapshot, snapshot);
 }
 
 /* ---- The tests ---- */
@@ -405,15 +272,13 @@ static void change_beside(uint64_t seed, bool large)
             step(&w);
             if (steps++ == crash_at) check_crash(&w);
         }
-        struct snapshots_stats stats;
-        snapshots_stats(w.bench.broker, &stats);
-        if (!stats.last_ok) fail_msg("%s", stats.error);
+        finish_snapshot(&w);
         assert_true(steps > 5);
         if (snapshot == 1) check_crash(&w);
         for (unsigned n = below(&w, 100); n > 0; n--) change(&w);
     }
     check_crash(&w);
-    check_restart(&w, true);
+    check_restart_from(&w, true);
     world_close(&w);
     world_fini(&w);
 }
@@ -466,11 +331,11 @@ static void test_save(void **state)
     fill(&w, 300);
     fill_large(&w);
     assert_true(bytes_eq(run(&w, "SAVE"), BYTES("+OK\r\n")));
-    check_restart(&w, true);
+    check_restart_from(&w, true);
     assert_int_equal(w.bench.broker->load.journal_records, 0);
     assert_true(w.bench.broker->load.snapshot_records > 300);
     run(&w, "SET after 1");
-    check_restart(&w, true);
+    check_restart_from(&w, true);
     assert_int_equal(w.bench.broker->load.journal_records, 1);
     world_close(&w);
     world_fini(&w);
@@ -482,11 +347,11 @@ static void test_empty(void **state)
     world_init(&w, 78);
     world_open(&w);
     assert_true(bytes_eq(run(&w, "SAVE"), BYTES("+OK\r\n")));
-    check_restart(&w, true);
+    check_restart_from(&w, true);
     run(&w, "SET a 1");
     run(&w, "DEL a");
     assert_true(bytes_eq(run(&w, "SAVE"), BYTES("+OK\r\n")));
-    check_restart(&w, true);
+    check_restart_from(&w, true);
     world_close(&w);
     world_fini(&w);
 }
@@ -569,25 +434,12 @@ static void test_grows(void **state)
     uint64_t positions[8];
     assert_int_equal(snapshot_list(NULL, w.bench.dir, positions, 8), 2);
     check_crash(&w);
-    check_restart(&w, true);
+    check_restart_from(&w, true);
     world_close(&w);
     world_fini(&w);
 }
 
 /* ---- A bad one ---- */
-
-static void damage(struct world *w, uint64_t position)
-{
-    char name[SNAPSHOT_NAME_MAX], path[512];
-    snapshot_name(name, position);
-    snprintf(path, sizeof path, "%s/%s", w->bench.dir, name);
-    FILE *f = fopen(path, "r+");
-    must(f != NULL && fseek(f, 5000, SEEK_SET) == 0);
-    int c = fgetc(f);
-    must(fseek(f, 5000, SEEK_SET) == 0);
-    fputc(c ^ 1, f);
-    fclose(f);
-}
 
 static void test_falls_back(void **state)
 {
@@ -604,8 +456,8 @@ static void test_falls_back(void **state)
     for (int n = 0; n < 200; n++) change_hot(&w);
     bench_turn(&w.bench);
     assert_int_equal(snapshot_list(NULL, w.bench.dir, positions, 8), 2);
-    damage(&w, positions[0]);
-    check_restart(&w, true);
+    damage_snapshot(&w, positions[0]);
+    check_restart_from(&w, true);
     assert_int_equal(w.bench.broker->load.from.position, positions[1]);
     assert_int_equal(w.bench.broker->load.fallbacks, 1);
     /* The bad one does not count as one of the two any more. */
@@ -614,8 +466,8 @@ static void test_falls_back(void **state)
     assert_true(bytes_eq(run(&w, "SAVE"), BYTES("+OK\r\n")));
     assert_int_equal(snapshot_list(NULL, w.bench.dir, positions, 8), 2);
     assert_int_equal(positions[1], older);
-    damage(&w, positions[0]);
-    check_restart(&w, true);
+    damage_snapshot(&w, positions[0]);
+    check_restart_from(&w, true);
     world_close(&w);
     world_fini(&w);
 }
@@ -632,8 +484,8 @@ static void test_falls_back_to_the_journal(void **state)
     bench_turn(&w.bench);
     uint64_t position;
     assert_int_equal(snapshot_list(NULL, w.bench.dir, &position, 1), 1);
-    damage(&w, position);
-    check_restart(&w, false);
+    damage_snapshot(&w, position);
+    check_restart_from(&w, false);
     world_close(&w);
     world_fini(&w);
 }
