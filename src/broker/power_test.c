@@ -16,10 +16,11 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/rand.h"
+#include "broker/snapshot.h"
 #include "broker/testing.h"
 #include "keys/stream_store.h"
 #include "log/chunks.h"
-#include "log/file_fault.h"
+#include "log/journal_testing.h"
 #include "log/snapshot.h"
 
 enum { STREAMS = 3, LISTS = 3, VALUE_MAX = 1500, GENERATIONS = 3 };
@@ -269,6 +270,8 @@ static void fail_at(struct world *w, size_t moment, struct bench *b)
     uint64_t promised = file_fault_crash(&w->fault, moment, loss, seed, b->dir);
     lose_snapshot(w, b->dir);
     print_message("seed %llu, %s\n", (unsigned long long)w->seed, when);
+    const char *damage = damage_in(b->dir, snapshot_chunk_ref);
+    if (damage != NULL) fail_msg("seed %llu, %s: %s", (unsigned long long)w->seed, when, damage);
     bench_open(b);
     assert_int_equal(b->broker->load.fallbacks, 0);
     uint64_t head = journal_head(b->broker->journal);

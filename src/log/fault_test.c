@@ -429,7 +429,7 @@ static void check_crash(struct bench *b, size_t ops, enum fault_loss loss, uint6
     struct journal_error e;
     scratch_clear(into);
     int64_t promised = (int64_t)file_fault_crash(&b->fault, ops, loss, seed, into);
-    const char *damage = damage_in(into);
+    const char *damage = damage_in(into, NULL);
     if (damage != NULL) fail_msg("ops %zu, loss %d, seed %zu: %s", ops, loss, (size_t)seed, damage);
     int64_t back = recover_in(into, &b->tale, NULL, &e);
     if (back < 0) fail_msg("ops %zu, loss %d, seed %zu: %s", ops, (int)loss, (size_t)seed, e.text);

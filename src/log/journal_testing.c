@@ -118,18 +118,20 @@ int64_t tale_count(const struct tale *like, struct journal_options o, struct jou
     return n;
 }
 
-const char *damage_in(const char *dir)
+const char *damage_in(const char *dir, bool (*chunk_ref)(struct bytes, struct chunk_ref *))
 {
     static char text[300];
     struct inspection in;
     struct journal_error e = {0};
     bool found = false;
     inspect_init(&in, NULL, dir);
+    in.chunk_ref = chunk_ref;
     if (inspect_dir(&in, &e) < 0) must(e.code == -ENOENT); /* nothing has a name yet */
     for (size_t i = 0; i < in.finding_count && !found; i++) {
         const struct finding *f = &in.findings[i];
-        found =
-            f->kind == FINDING_DAMAGE && strstr(f->what, "no whole snapshot reaches it") == NULL;
+        bool is_known =
+            chunk_ref == NULL && strstr(f->what, "no whole snapshot reaches it") != NULL;
+        found = f->kind == FINDING_DAMAGE && !is_known;
         snprintf(text, sizeof text, "%s, %llu: %s", f->file, (unsigned long long)f->offset,
                  f->what);
     }

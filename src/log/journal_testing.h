@@ -6,6 +6,8 @@
 #include "log/file_fault.h"
 #include "log/journal.h"
 
+struct chunk_ref;
+
 /* A new directory, in memory where the system has such a place; freed by scratch_remove(). */
 char *scratch_new(void);
 /* Deletes the files in it. */
@@ -36,9 +38,10 @@ int tale_open(struct tale *t, struct journal_options o, struct journal_error *re
 int64_t tale_count(const struct tale *like, struct journal_options o, struct journal_error *e,
                    unsigned *ret_torn);
 
-/* Damage that inspection finds in a directory on which a server is to start, of whose snapshots
- * only the test knows; NULL when there is none. Valid until the next call. */
-const char *damage_in(const char *dir);
+/* Damage that inspection finds in a directory on which a server is to start; NULL when there is
+ * none. Valid until the next call. `chunk_ref` as in struct inspection; without it, only the test
+ * knows of snapshots. */
+const char *damage_in(const char *dir, bool (*chunk_ref)(struct bytes, struct chunk_ref *));
 
 /* A whole file in memory. */
 struct buf file_load(const char *dir, const char *name);

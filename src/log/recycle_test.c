@@ -298,7 +298,7 @@ static void test_a_header_is_lost(void **state)
     assert_null(start(dir, NULL, history, position, &seen, &e));
     assert_int_equal(e.code, -EBADMSG);
     assert_non_null(strstr(e.text, name));
-    assert_non_null(damage_in(dir));
+    assert_non_null(damage_in(dir, NULL));
     scratch_remove(dir);
 }
 
@@ -409,7 +409,7 @@ static void check_crash(const struct life *l, size_t ops, enum fault_loss loss, 
     scratch_clear(into);
     uint64_t promised = file_fault_crash((struct file_fault *)&l->fault, ops, loss, seed, into);
     uint64_t from = dropped_at(l, ops);
-    const char *damage = damage_in(into);
+    const char *damage = damage_in(into, NULL);
     if (damage != NULL) fail_msg("ops %zu, loss %d, seed %zu: %s", ops, loss, (size_t)seed, damage);
     struct journal *j = start(into, NULL, l->history, from, &seen, &e);
     if (j == NULL) fail_msg("ops %zu, loss %d, seed %zu: %s", ops, loss, (size_t)seed, e.text);
