@@ -14,6 +14,15 @@
 #include "log/inspect_testing.h"
 #include "log/salvage.h"
 
+static void salvage_or_fail(const char *dir, const char *out, struct salvage *s)
+{
+    struct inspection in;
+    struct journal_error e = {0};
+    inspect_or_fail(&in, dir);
+    if (salvage_dir(&in, out, s, &e) < 0) fail_msg("%s", e.text);
+    inspect_fini(&in);
+}
+
 /* Salvages `dir` into a new directory and starts that; what it holds, or -1. */
 static int64_t salvage_and_start(const char *dir, uint64_t snapshot)
 {
@@ -195,8 +204,6 @@ static void remove_segments(const char *dir, uint64_t upto)
 static void test_a_snapshot_alone(void **state)
 {
     char *dir = scratch_new(), *out = scratch_new();
-    struct inspection in;
-    struct journal_error e = {0};
     struct salvage s = {0};
     struct seen seen;
     struct journal *j = inspected_open(dir, &seen);
@@ -205,9 +212,7 @@ static void test_a_snapshot_alone(void **state)
     inspected_snapshot(dir, journal_history(j), position_of(30), position_of(30), 0);
     journal_close(j);
     remove_segments(dir, 20);
-    inspect_or_fail(&in, dir);
-    if (salvage_dir(&in, out, &s, &e) < 0) fail_msg("%s", e.text);
-    inspect_fini(&in);
+    salvage_or_fail(dir, out, &s);
     assert_true(s.has_snapshot && !s.partial);
     assert_int_equal(s.snapshot, position_of(30));
     check_whole(out);
@@ -223,8 +228,6 @@ static void test_a_snapshot_without_its_journal(void **state)
 {
     for (int some = 0; some < 2; some++) {
         char *dir = scratch_new(), *out = scratch_new();
-        struct inspection in;
-        struct journal_error e = {0};
         struct salvage s = {0};
         struct seen seen;
         struct journal *j = inspected_open(dir, &seen);
@@ -237,9 +240,7 @@ static void test_a_snapshot_without_its_journal(void **state)
         flip(dir, name, SEGMENT_HEADER + 100); /* and the beginning is of no use */
         segment_name(name, 3);
         flip(dir, name, SEGMENT_HEADER + 100);
-        inspect_or_fail(&in, dir);
-        if (salvage_dir(&in, out, &s, &e) < 0) fail_msg("%s", e.text);
-        inspect_fini(&in);
+        salvage_or_fail(dir, out, &s);
         assert_true(s.has_snapshot && !s.partial && s.inexact);
         assert_int_equal(s.gaps, 0);
         check_whole(out);
@@ -256,13 +257,10 @@ static void test_a_snapshot_without_its_journal(void **state)
 static void check_past_gaps(const char *dir, unsigned gaps)
 {
     char *out = scratch_new();
-    struct inspection in;
     struct journal_error e = {0};
     struct salvage s = {.past_gaps = true};
     struct seen seen;
-    inspect_or_fail(&in, dir);
-    if (salvage_dir(&in, out, &s, &e) < 0) fail_msg("%s", e.text);
-    inspect_fini(&in);
+    salvage_or_fail(dir, out, &s);
     assert_int_equal(s.gaps, gaps);
     assert_int_equal(s.inexact, gaps > 0);
     assert_int_equal(s.end, position_of(INSPECTED_RECORDS));
