@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "broker/admit.h"
 #include "broker/durable.h"
+#include "broker/exec_fetch.h"
 #include "broker/internal.h"
 
 void queued_command_init(struct queued_command *q, const struct command *cmd,
@@ -145,6 +146,7 @@ static void exec(struct call *c)
         return;
     }
     size_t admitted;
+    if (!exec_fetch(c)) return; /* it runs again */
     if (!is_admitted(c, &admitted)) {
         session_discard(s);
         return;
@@ -155,7 +157,10 @@ static void exec(struct call *c)
     s->queue = NULL;
     s->queue_count = 0;
     forget_queue(s);
+    struct blocked *retrying = c->broker->retrying; /* that is EXEC, not what is in it */
+    c->broker->retrying = NULL;
     run_queue(c, queue, count, admitted);
+    c->broker->retrying = retrying;
     for (size_t i = 0; i < count; i++) queued_command_fini(&queue[i]);
     mem_free(queue);
 }

@@ -384,6 +384,66 @@ def test_parked_commands(make_leat):
     assert texts(conn.call("XRANGE", "s", "-", "+", "COUNT", 1))[0][0] == b"%d-1" % (ENTRIES - 999)
 
 
+def parked_exec(conn, server, client, commands):
+    """Sends a transaction of what is on disk only, and tells whether it was seen to wait; nobody else does."""
+    forget_cache(server)
+    client.send(b"".join(encode(args) for args in [["MULTI"]] + commands + [["EXEC"], ["PING"]]))
+    time.sleep(0.05)
+    begun = time.monotonic()
+    seen = b"cmd=exec" in b"".join(re.findall(rb"multi=[1-9][^\n]*cmd=exec", texts(conn.call("CLIENT", "LIST"))))
+    assert time.monotonic() - begun < 0.1  # one read takes longer
+    return seen
+
+
+def replies_of_exec(client, commands):
+    for word in [b"OK"] + [b"QUEUED"] * len(commands):
+        assert texts(client.read()[1]) == word
+    reply = texts(client.read(60)[1])
+    assert texts(client.read()[1]) == b"PONG"
+    return reply
+
+
+def test_transactions_wait_for_the_disk_beside_others(make_leat):
+    server = make_leat()
+    faults = Faults(server.folder, under=server.data)
+    server.start("--sync", "no", env=dict(faults.env(), **SMALL))
+    conn = Connection(server.port, timeout=60)
+    fill(conn, b"s")
+    for _ in range(200):
+        if int(info(conn)["stream_sealing_bytes"]) == 0:
+            break
+        time.sleep(0.02)
+    conn.call("XGROUP", "CREATE", "s", "g", "0")
+    faults.set("read match=chunks- delay_ms=250")
+    seen = aborted = 0
+    for n in range(5):
+        first = 1 + n * 400
+        commands = [["SET", "k", n], ["XRANGE", "s", "%d-1" % first, "+", "COUNT", 30], ["XREVRANGE", "s", "%d" % (first + 300), "-", "COUNT", 5],
+                    ["XREAD", "COUNT", 3, "STREAMS", "s", "%d" % (first + 200)], ["XDEL", "s", "%d-1" % (first + 100)],
+                    ["XREADGROUP", "GROUP", "g", "c", "COUNT", 5, "STREAMS", "s", ">"], ["XCLAIM", "s", "g", "d", 0, "1-1"], ["GET", "k"]]
+        client = Connection(server.port, timeout=60)
+        client.call("WATCH", "watched")
+        seen += parked_exec(conn, server, client, commands)
+        got = replies_of_exec(client, commands)
+        assert [e[0] for e in got[1]] == [b"%d-1" % i for i in range(first, first + 30)]
+        assert [e[1][1] for e in got[2]] == [value_of(i - 1) for i in range(first + 300, first + 295, -1)]
+        assert [e[0] for e in got[3][0][1]] == [b"%d-1" % i for i in range(first + 200, first + 203)]
+        assert got[0] == b"OK" and got[4] == 1 and got[7] == b"%d" % n
+        assert [e[0] for e in got[5][0][1]] == [b"%d-1" % i for i in range(5 * n + 1, 5 * n + 6)]
+        assert [e[0] for e in got[6]] == [b"1-1"]
+        # What is watched may change until it runs.
+        client.call("WATCH", "watched")
+        commands = [["SET", "k", "no"], ["XRANGE", "s", "%d-1" % (first + 350), "+", "COUNT", 30]]
+        if parked_exec(conn, server, client, commands):
+            conn.call("SET", "watched", n)
+            aborted += replies_of_exec(client, commands) is None
+            assert texts(conn.call("GET", "k")) in (b"%d" % n, b"no")
+        else:
+            replies_of_exec(client, commands)
+        client.close()
+    assert seen > 0 and aborted > 0  # (the system may keep a page that it was asked to forget)
+
+
 def test_a_full_disk_can_be_emptied(make_leat, small_disk):  # noqa: F811
     """Trimming a stream on a disk that is full gives its room back, and writing goes on by itself: the snapshots it takes
     have room of their own."""
