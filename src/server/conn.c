@@ -354,14 +354,6 @@ bool conn_check_output(struct conn *c)
     return true;
 }
 
-static void gate(struct conn *c)
-{
-    if (c->gated) return;
-    c->gated = true;
-    c->next_gated = c->server->gated;
-    c->server->gated = c;
-}
-
 /* One write of runs that follow each other; one run is the rule. */
 static ssize_t send_runs(int fd, const struct bytes *runs, size_t count)
 {
@@ -405,7 +397,7 @@ void conn_flush(struct conn *c)
         return;
     }
     if (conn_check_output(c)) return;
-    if (!(c->interest & LOOP_WRITE)) gate(c);
+    if (!(c->interest & LOOP_WRITE)) gates_wait(c->server, c);
 }
 
 void conn_trim(struct conn *c)
@@ -468,6 +460,15 @@ void conn_close(struct conn *c)
     shutdown(c->fd, SHUT_RDWR);
     c->next_dead = c->server->dead;
     c->server->dead = c;
+}
+
+void conn_drop_dead(struct conn **at, size_t next)
+{
+    while (*at != NULL) {
+        struct conn **behind = (struct conn **)((char *)*at + next);
+        if ((*at)->state == CONN_DEAD) *at = *behind;
+        else at = behind;
+    }
 }
 
 void conn_free(struct conn *c)

@@ -30,7 +30,7 @@ struct conn {
     bool held;            /* not read, since the journal is full of its writes */
     bool broken;          /* reset, or timed out: what the peer got is not known */
     uint64_t peer_window; /* what the peer may hold unread, at most */
-    bool gated;           /* on server.gated or server.releasing */
+    bool gated;           /* stands in a line (gates.h) */
     int64_t over_soft_ms; /* since when its output is over the soft limit; 0: it is not */
     struct conn *next_dirty, *next_resuming, *next_held, *next_gated, *next_dead;
     struct conn *prev, *next; /* all connections */
@@ -50,6 +50,8 @@ void conn_trim(struct conn *c);
 /* Feeds input that was kept while the broker took nothing. */
 void conn_resume(struct conn *c);
 void conn_unhold(struct conn *c);
+/* Takes the dead off a list that is linked by the field at `next`. */
+void conn_drop_dead(struct conn **at, size_t next);
 void conn_free(struct conn *c);
 
 #endif

@@ -8,6 +8,7 @@
 #include "log/journal.h"
 #include "server/ahead.h"
 #include "server/conn.h"
+#include "server/gates.h"
 #include "server/server.h"
 
 enum {
@@ -36,9 +37,8 @@ struct server {
 
     struct conn *conns;
     size_t conn_count;
-    struct conn *dirty, *resuming, *held, *gated, *dead;
-    struct conn *releasing; /* were gated, and may be no more */
-    uint64_t gates_tried; /* what the journal covered when the gated were last flushed */
+    struct conn *dirty, *resuming, *held, *dead;
+    struct gates gates; /* of those whose output waits for the journal */
 
     int wake_fd; /* eventfd: stop, or sockets handed over */
     struct loop_watch *wake_watch, *journal_watch;
@@ -61,7 +61,7 @@ struct server {
 /* server.c */
 void server_begin_turn(struct server *s);
 void server_flush(struct server *s); /* what is dirty, and what was published */
-void server_wake(struct server *s); /* any thread */
+void server_wake(struct server *s);  /* any thread */
 
 /* loading.c */
 void server_begin_loading(struct server *s);

@@ -122,13 +122,17 @@ static void resume_conns(struct server *s)
     }
 }
 
+/* Who stands in a line is served when it is its turn, unless a lot has gathered for it. */
 static void flush_dirty(struct server *s)
 {
+    enum { MAY_GATHER_BYTES = 16 * 1024 };
     while (s->dirty != NULL) {
         struct conn *c = s->dirty;
         s->dirty = c->next_dirty;
         c->session->out.dirty = false;
-        conn_flush(c);
+        bool in_line = c->gated && subscriber_pending(&c->session->subscriber) < MAY_GATHER_BYTES;
+        if (in_line) conn_check_output(c);
+        else conn_flush(c);
     }
 }
 
@@ -138,43 +142,6 @@ void server_flush(struct server *s)
     flush_dirty(s);
     broker_spread(s->broker);
     flush_dirty(s);
-}
-
-/* Those who wait become those who are released, first come, first served. */
-static void release_gated(struct server *s)
-{
-    while (s->gated != NULL) {
-        struct conn *c = s->gated;
-        s->gated = c->next_gated;
-        c->next_gated = s->releasing;
-        s->releasing = c;
-    }
-}
-
-/* Whose output waits for the journal, once that is further on; some in each turn: the first to come
- * is who published, and what it sends next is to be on its way to the disk while the others are
- * served. */
-static void flush_gated(struct server *s)
-{
-    enum { RELEASED_IN_TURN = 16 };
-    uint64_t covered = journal_covered(s->journal);
-    if (s->releasing == NULL && covered != s->gates_tried) {
-        s->gates_tried = covered;
-        release_gated(s);
-    }
-    for (int i = 0; i < RELEASED_IN_TURN && s->releasing != NULL; i++) {
-        struct conn *c = s->releasing;
-        s->releasing = c->next_gated;
-        c->gated = false;
-        conn_flush(c);
-    }
-}
-
-/* The journal may have told of what it covers while others were still being served. */
-static bool has_to_flush(const struct server *s)
-{
-    return s->releasing != NULL ||
-           (s->gated != NULL && journal_covered(s->journal) != s->gates_tried);
 }
 
 static void unhold_conns(struct server *s)
@@ -193,25 +160,14 @@ static void on_covered(void *arg, unsigned ready)
     drain_eventfd(journal_wake_fd(s->journal));
 }
 
-/* Takes the dead off a list that is linked by the field at `next`. */
-static void drop_dead(struct conn **at, size_t next)
-{
-    while (*at != NULL) {
-        struct conn **behind = (struct conn **)((char *)*at + next);
-        if ((*at)->state == CONN_DEAD) *at = *behind;
-        else at = behind;
-    }
-}
-
 /* A dead connection may still stand on other lists: off them before it is freed. */
 static void free_dead(struct server *s)
 {
     if (s->dead == NULL) return;
-    drop_dead(&s->dirty, offsetof(struct conn, next_dirty));
-    drop_dead(&s->resuming, offsetof(struct conn, next_resuming));
-    drop_dead(&s->gated, offsetof(struct conn, next_gated));
-    drop_dead(&s->releasing, offsetof(struct conn, next_gated));
-    drop_dead(&s->held, offsetof(struct conn, next_held));
+    conn_drop_dead(&s->dirty, offsetof(struct conn, next_dirty));
+    conn_drop_dead(&s->resuming, offsetof(struct conn, next_resuming));
+    gates_drop_dead(s);
+    conn_drop_dead(&s->held, offsetof(struct conn, next_held));
     while (s->dead != NULL) {
         struct conn *c = s->dead;
         s->dead = c->next_dead;
@@ -263,7 +219,7 @@ void server_begin_turn(struct server *s)
 
 static void turn(struct server *s)
 {
-    int64_t wait_ms = s->resuming != NULL || has_to_flush(s) ? 0 : broker_next_due_ms(s->broker);
+    int64_t wait_ms = s->resuming != NULL || gates_are_due(s) ? 0 : broker_next_due_ms(s->broker);
     s->began = false;
     loop_turn(s->loop, wait_ms);
     bool idle = !s->began;
@@ -272,7 +228,7 @@ static void turn(struct server *s)
     resume_conns(s);
     broker_turn_end(s->broker);
     server_flush(s);
-    flush_gated(s);
+    gates_flush(s);
     unhold_conns(s);
     close_late(s);
     free_dead(s);
