@@ -299,6 +299,7 @@ static size_t some_moment(struct world *w)
 static void begin(struct world *w)
 {
     file_fault_init(&w->fault);
+    w->fault.no_direct = below(w, 2) == 0;
     file_fault_record(&w->fault, w->bench.dir, true);
     w->bench.files = &w->fault.layer;
     bench_open(&w->bench);

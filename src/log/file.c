@@ -51,6 +51,15 @@ static ssize_t real_pwritev(void *ctx, int fd, const struct iovec *iov, int coun
     return r >= 0 ? r : -errno;
 }
 
+static ssize_t real_pwrite_durable(void *ctx, int fd, const void *data, size_t n, uint64_t offset)
+{
+    struct iovec iov = {(void *)(uintptr_t)data, n};
+    ssize_t r;
+    do r = pwritev2(fd, &iov, 1, (off_t)offset, RWF_DSYNC);
+    while (r < 0 && errno == EINTR);
+    return r >= 0 ? r : -errno;
+}
+
 /* Not retried after EINTR either: what a second call would say about the first one is unknown. */
 static int real_fdatasync(void *ctx, int fd)
 {
@@ -134,6 +143,7 @@ const struct file_layer file_layer_real = {
     .pread = real_pread,
     .pread_now = real_pread_now,
     .pwritev = real_pwritev,
+    .pwrite_durable = real_pwrite_durable,
     .fdatasync = real_fdatasync,
     .sync_dir = real_sync_dir,
     .allocate = real_allocate,

@@ -11,6 +11,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+enum { FILE_BLOCK = 4096 };
+
 struct file_layer {
     void *ctx; /* handed to every function */
     int (*open)(void *ctx, const char *path, int flags, mode_t mode);
@@ -20,6 +22,10 @@ struct file_layer {
     /* The same, but -EAGAIN where it would have to wait for the disk. */
     ssize_t (*pread_now)(void *ctx, int fd, void *data, size_t n, uint64_t offset);
     ssize_t (*pwritev)(void *ctx, int fd, const struct iovec *iov, int count, uint64_t offset);
+    /* Writes blocks of FILE_BLOCK bytes around the page cache and returns when they are durable: what
+     * fdatasync() would make so is. The file is open with O_DIRECT; memory, n and offset are
+     * multiples of a block. -EINVAL or -EOPNOTSUPP: not here. */
+    ssize_t (*pwrite_durable)(void *ctx, int fd, const void *data, size_t n, uint64_t offset);
     int (*fdatasync)(void *ctx, int fd); /* data, and the size where it changed */
     int (*sync_dir)(void *ctx, const char *dir);
     /* Sets space aside, growing the file; -EOPNOTSUPP where the file system cannot. */

@@ -182,9 +182,11 @@ static void note_opened(struct file_fault *f, int fd, const char *path, int flag
 static int fault_open(void *ctx, const char *path, int flags, mode_t mode)
 {
     struct file_fault *f = ctx;
-    int r = meet(f, FAULT_OPEN, NULL);
+    bool direct = flags & O_DIRECT;
+    if (direct && f->no_direct) return -EINVAL;
+    int r = direct ? 0 : meet(f, FAULT_OPEN, NULL);
     if (r < 0) return r;
-    r = file_layer_real.open(NULL, path, flags, mode);
+    r = file_layer_real.open(NULL, path, flags & ~O_DIRECT, mode);
     if (r >= 0) note_opened(f, r, path, flags);
     return r;
 }
@@ -271,6 +273,16 @@ static int fault_fdatasync(void *ctx, int fd)
     if (r == 0) r = file_layer_real.fdatasync(NULL, fd);
     if (r == 0) record_sync(f, OP_SYNC, fd, since);
     return r;
+}
+
+/* Both that a write and that a sync may meet. */
+static ssize_t fault_pwrite_durable(void *ctx, int fd, const void *data, size_t n, uint64_t offset)
+{
+    struct iovec iov = {(void *)(uintptr_t)data, n};
+    must((uintptr_t)data % FILE_BLOCK == 0 && n % FILE_BLOCK == 0 && offset % FILE_BLOCK == 0);
+    ssize_t r = fault_pwritev(ctx, fd, &iov, 1, offset);
+    int synced = r > 0 ? fault_fdatasync(ctx, fd) : 0;
+    return synced < 0 ? synced : r;
 }
 
 static int fault_sync_dir(void *ctx, const char *dir)
@@ -382,6 +394,7 @@ void file_fault_init(struct file_fault *f)
         .pread = fault_pread,
         .pread_now = fault_pread, /* counts as a read, and waits */
         .pwritev = fault_pwritev,
+        .pwrite_durable = fault_pwrite_durable,
         .fdatasync = fault_fdatasync,
         .sync_dir = fault_sync_dir,
         .allocate = fault_allocate,

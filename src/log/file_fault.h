@@ -50,7 +50,8 @@ struct file_fault {
     pthread_mutex_t lock;
     struct fault_rule rules[FAULT_CALLS];
     uint64_t calls[FAULT_CALLS];
-    int64_t space; /* bytes that allocate() may still give; negative: any number */
+    bool no_direct; /* no file can be written around the page cache */
+    int64_t space;  /* bytes that allocate() may still give; negative: any number */
     bool recording;
     struct fault_op *ops;
     size_t op_count, op_cap;

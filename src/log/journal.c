@@ -226,7 +226,7 @@ static struct journal *allocate_journal(const struct journal_options *o)
     j->sync = o->sync;
     j->next_number = 1;
     j->recycle_max = RECYCLED_MAX;
-    j->lock_fd = j->wake_fd = -1;
+    j->lock_fd = j->wake_fd = j->direct.fd = -1;
     j->gather = mem_calloc(sizeof(*j->gather));
     pthread_mutex_init(&j->lock, NULL);
     pthread_condattr_t attr;
@@ -261,6 +261,7 @@ static void journal_free(struct journal *j)
     free_units(j->gather);
     free_units(j->pending_first);
     free_units(j->spare);
+    direct_fini(&j->direct, j->files);
     segment_free(j->files, j->current);
     free_segments(j, &j->prepared);
     free_segments(j, &j->retired);

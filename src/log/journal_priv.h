@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "log/direct.h"
 #include "log/journal.h"
 #include "log/segment.h"
 
@@ -88,6 +89,7 @@ struct journal {
     struct unit *pending_first, *pending_last, *spare;
     unsigned spares;
     bool writing;          /* the writer's role is taken */
+    struct direct direct;  /* of who has it */
     bool marked;           /* the last batch is a marker, or there is nothing to mark */
     uint64_t written;      /* position up to which writes are complete */
     int64_t last_write_ms; /* monotonic */

@@ -37,8 +37,8 @@ void journal_stats(struct journal *j, struct journal_stats *ret)
     ret->recycled = j->recycled;
     ret->sync_us_max = j->sync_us_max;
     /* While one is under way, too. */
-    ret->pending_sync =
-        writer_needs_sync(j) || j->pending_first != NULL || j->written > atomic_load(&j->synced);
+    ret->pending_sync = j->writing || writer_needs_sync(j) || j->pending_first != NULL ||
+                        j->written > atomic_load(&j->synced);
     pthread_mutex_unlock(&j->lock);
 
     if (n == 0) return;

@@ -42,6 +42,8 @@ struct batch {
     bool opens_segment; /* the segment's header goes with it */
     uint64_t offset;    /* in the file, of the segment's header where that goes along */
     struct batch_header header;
+    bool durable; /* to be written so that it needs no sync; false again where that failed to be */
+    int64_t took_us; /* if so */
 };
 
 void segment_list_push(struct segment_list *list, struct segment *s)
@@ -161,6 +163,7 @@ static bool begin_batch(struct journal *j, struct batch *b)
     *b = (struct batch){.segment = j->current, .opens_segment = rolled};
     if (j->pending_first != NULL) take_units(j, b);
     b->offset = rolled ? 0 : j->current->used;
+    b->durable = j->sync == JOURNAL_SYNC_ALWAYS && !j->current->dirty;
     b->header.history = j->history;
     b->header.epoch = j->current->number;
     b->header.position = j->written;
@@ -169,6 +172,16 @@ static bool begin_batch(struct journal *j, struct batch *b)
     must(j->current->used <= j->current->size);
     if (prepare_is_due(j)) pthread_cond_signal(&j->want);
     return true;
+}
+
+/* Around the page cache where that can be done. */
+static int write_durable(struct journal *j, struct batch *b, struct iovec *iov, int count)
+{
+    int64_t began = now_us();
+    int r = direct_write(&j->direct, j->files, j->dir, b->segment, iov, count, b->offset);
+    b->durable = r == 0;
+    b->took_us = now_us() - began;
+    return r <= 0 ? r : file_write_all(j->files, b->segment->fd, iov, count, b->offset);
 }
 
 static int write_batch(struct journal *j, struct batch *b)
@@ -199,7 +212,8 @@ static int write_batch(struct journal *j, struct batch *b)
     for (int i = 0; i < count; i++) {
         if (parts[i].len > 0) iov[vecs++] = (struct iovec){(void *)parts[i].data, parts[i].len};
     }
-    return file_write_all(j->files, b->segment->fd, iov, vecs, b->offset);
+    return b->durable ? write_durable(j, b, iov, vecs)
+                      : file_write_all(j->files, b->segment->fd, iov, vecs, b->offset);
 }
 
 /* Keeps a few: one is gathered into while others are written. */
@@ -222,6 +236,14 @@ static void recycle_units(struct journal *j, struct unit *u)
     }
 }
 
+static void note_latency(struct journal *j, int64_t us)
+{
+    j->sync_us[j->syncs++ % LATENCIES] = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+    if (us > j->sync_us_max) j->sync_us_max = us;
+    metric_set(&sync_max_us, j->sync_us_max);
+    metric_observe_us(&sync_seconds, us);
+}
+
 void writer_write(struct journal *j)
 {
     struct batch b;
@@ -232,7 +254,8 @@ void writer_write(struct journal *j)
         pthread_mutex_unlock(&j->lock);
         int r = write_batch(j, &b);
         pthread_mutex_lock(&j->lock);
-        b.segment->dirty = true;
+        if (b.durable) note_latency(j, b.took_us);
+        else b.segment->dirty = true;
         if (r < 0) {
             journal_fail(j, r, "writing to", b.segment);
         } else {
@@ -254,14 +277,6 @@ void writer_write(struct journal *j)
 bool writer_needs_sync(const struct journal *j)
 {
     return j->current->dirty || j->retired.first != NULL;
-}
-
-static void note_latency(struct journal *j, int64_t us)
-{
-    j->sync_us[j->syncs++ % LATENCIES] = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
-    if (us > j->sync_us_max) j->sync_us_max = us;
-    metric_set(&sync_max_us, j->sync_us_max);
-    metric_observe_us(&sync_seconds, us);
 }
 
 /* Syncs one segment without the lock; `dirty` is lowered first, so that a write that completes

@@ -9,10 +9,13 @@ Mutation = collections.namedtuple("Mutation", "name file old new caught_by")
 MUTATIONS = [
     # ---- When a reply leaves ----
     Mutation("sync-skipped", "src/log/writer.c",
-             "int r = j->files->fdatasync(j->files->ctx, s->fd);", "int r = 0;", "log slow"),
+             "int r = j->files->fdatasync(j->files->ctx, s->fd);", "int r = 0;", "log"),
+    Mutation("direct-write-not-synced", "src/log/file.c", "(off_t)offset, RWF_DSYNC)", "(off_t)offset, 0)", "slow"),
+    Mutation("direct-write-forgets-the-block", "src/log/direct.c",
+             "memmove(d->bytes, d->bytes + block_begin(end) - begin, end - block_begin(end));", "", "log"),
     Mutation("acknowledged-before-the-sync", "src/log/writer.c",
              "if (j->sync != JOURNAL_SYNC_ALWAYS) atomic_store(&j->covered, j->written);",
-             "atomic_store(&j->covered, j->written);", "log slow"),
+             "atomic_store(&j->covered, j->written);", "log"),
     Mutation("acknowledged-before-the-write", "src/log/journal.c",
              "uint64_t journal_covered(const struct journal *j)\n{\n    return atomic_load(&j->covered);",
              "uint64_t journal_covered(const struct journal *j)\n{\n    return j->head;", "log slow shown"),
@@ -33,7 +36,7 @@ MUTATIONS = [
              "slow"),
     # ---- When the disk fails or is full ----
     Mutation("failed-sync-ignored", "src/log/writer.c",
-             'if (r < 0) journal_fail(j, r, "syncing", s);', "if (r < 0) r = 0;", "log broken"),
+             'if (r < 0) journal_fail(j, r, "syncing", s);', "if (r < 0) r = 0;", "log"),
     Mutation("failed-write-ignored", "src/log/writer.c",
              'journal_fail(j, r, "writing to", b.segment);', "j->written += b.header.length;", "log broken"),
     Mutation("server-lives-on-after-a-failure", "src/server/server.c",

@@ -24,8 +24,8 @@
  *     open match=journal- error=EROFS  of files with that text in their path
  *
  * Kinds: open read write sync truncate allocate rename unlink mkdir lock list, and any. `write` is
- * write, pwrite and pwritev of files (sockets pass untouched); `sync` is fsync, of directories too,
- * and fdatasync. Counting begins with the rules, and anew when they are replaced. A failed call
+ * write, pwrite, pwritev and pwritev2 of files (sockets pass untouched); `sync` is fsync, of
+ * directories too, fdatasync, and a pwritev2 that syncs, which is both. Counting begins with the rules, and anew when they are replaced. A failed call
  * does nothing. Calls that no rule can concern cost next to nothing. */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -356,6 +356,27 @@ WRITER(pwrite64, off64_t)
     }
 VECTOR_WRITER(pwritev, off_t)
 VECTOR_WRITER(pwritev64, off64_t)
+
+/* A write that is a sync as well meets the rules for both. */
+#define FLAGGED_WRITER(name, offset_type)                                                          \
+    static ssize_t synced_##name(int fd, const struct iovec *iov, int count, offset_type offset,   \
+                                 int flags)                                                        \
+    {                                                                                              \
+        BY(before_fd, SYNC, fd, -1, ssize_t, name, fd, iov, count, offset, flags);                 \
+    }                                                                                              \
+    ssize_t name(int fd, const struct iovec *iov, int count, offset_type offset, int flags)        \
+    {                                                                                              \
+        if (flags & (RWF_DSYNC | RWF_SYNC)) {                                                      \
+            struct visit v;                                                                        \
+            ssize_t r = -1;                                                                        \
+            if (before_fd(&v, WRITE, fd)) r = synced_##name(fd, iov, count, offset, flags);        \
+            leave(&v, r == -1);                                                                    \
+            return r;                                                                              \
+        }                                                                                          \
+        BY(before_fd, WRITE, fd, -1, ssize_t, name, fd, iov, count, offset, flags);                \
+    }
+FLAGGED_WRITER(pwritev2, off_t)
+FLAGGED_WRITER(pwritev64v2, off64_t)
 
 ssize_t write(int fd, const void *data, size_t n)
 {
