@@ -34,11 +34,19 @@ static uint64_t length_of(const struct iovec *iov, int count)
     return n;
 }
 
-static void leave_segment(struct direct *d, const struct file_layer *files)
+/* From now on it cannot be written to like this. */
+static void refuse_segment(struct direct *d, const struct file_layer *files)
 {
-    if (d->number != 0 && d->fd >= 0) files->close(files->ctx, d->fd);
+    if (d->fd >= 0) files->close(files->ctx, d->fd);
     d->fd = -1;
     d->end = 0;
+}
+
+void direct_leave(struct direct *d, const struct file_layer *files, const struct segment *s)
+{
+    if (d->number != s->number) return;
+    refuse_segment(d, files);
+    d->number = 0;
 }
 
 /* Can it be written to like this? */
@@ -46,7 +54,7 @@ static bool enter_segment(struct direct *d, const struct file_layer *files, cons
                           const struct segment *s)
 {
     if (d->number == s->number) return d->fd >= 0;
-    leave_segment(d, files);
+    refuse_segment(d, files);
     char name[SEGMENT_NAME_MAX];
     segment_name(name, s->number);
     char *path = path_join(dir, name);
@@ -105,7 +113,7 @@ int direct_write(struct direct *d, const struct file_layer *files, const char *d
     d->end = 0;
     r = write_blocks(d, files, n, begin);
     if (r == -EINVAL || r == -EOPNOTSUPP) { /* larger blocks, or a file system without it */
-        leave_segment(d, files);
+        refuse_segment(d, files);
         return 1;
     }
     if (r < 0) return r;
@@ -116,6 +124,6 @@ int direct_write(struct direct *d, const struct file_layer *files, const char *d
 
 void direct_fini(struct direct *d, const struct file_layer *files)
 {
-    leave_segment(d, files);
+    refuse_segment(d, files);
     mem_free(d->bytes);
 }

@@ -4,7 +4,7 @@
 
 #include "log/segment.h"
 
-/* Of whoever holds the writer's role. */
+/* The syncer's own. */
 struct direct {
     char *bytes; /* whole blocks, aligned; NULL until it is needed */
     size_t cap;
@@ -18,6 +18,8 @@ struct direct {
  * be written. */
 int direct_write(struct direct *d, const struct file_layer *files, const char *dir,
                  struct segment *s, const struct iovec *iov, int count, uint64_t offset);
+/* The segment is full: lets go of its file. */
+void direct_leave(struct direct *d, const struct file_layer *files, const struct segment *s);
 void direct_fini(struct direct *d, const struct file_layer *files);
 
 #endif

@@ -70,6 +70,9 @@ struct journal {
     int64_t replay_us;
     char refusal[256];
 
+    /* The syncer's own. */
+    struct direct direct;
+
     /* Published to the loop. */
     _Atomic uint64_t covered, synced;
     atomic_bool failed;                /* set once, after `failure` */
@@ -89,7 +92,6 @@ struct journal {
     struct unit *pending_first, *pending_last, *spare;
     unsigned spares;
     bool writing;          /* the writer's role is taken */
-    struct direct direct;  /* of who has it */
     bool marked;           /* the last batch is a marker, or there is nothing to mark */
     uint64_t written;      /* position up to which writes are complete */
     int64_t last_write_ms; /* monotonic */

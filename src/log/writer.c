@@ -58,6 +58,7 @@ void keep_segment(struct journal *j, struct segment *s)
 {
     if (s->fd >= 0) j->files->close(j->files->ctx, s->fd);
     s->fd = -1;
+    direct_leave(&j->direct, j->files, s);
     j->kept_bytes += s->size;
     j->kept_segments++;
     segment_list_push(&j->kept, s);
