@@ -251,12 +251,6 @@ size_t change_pending_bytes(const struct key *k, size_t n, bool differ)
 
 /* ---- Replay ---- */
 
-/* What is wrong with a record in general is fine where the state may be ahead of it. */
-static int nonsense(const struct record *r)
-{
-    return r->lenient && !r->bad ? 0 : -EBADMSG;
-}
-
 /* The group that the record names first; NULL when there is none. */
 static struct group *take_group(struct keyspace *ks, struct record *r)
 {
@@ -284,7 +278,7 @@ int replay_group_set(struct keyspace *ks, struct record *r)
     struct stream_id last_id = {.ms = record_varint(r)};
     last_id.seq = record_varint(r);
     uint64_t ordinal = record_varint(r);
-    if (r->bad || k == NULL) return nonsense(r);
+    if (r->bad || k == NULL) return replay_nonsense(r);
     struct group *g = groups_find(stream_of(k)->groups, name);
     if (g == NULL) g = groups_add(&stream_of(k)->groups, name);
     group_set_place(stream_of(k)->groups, g, last_id, ordinal);
@@ -294,7 +288,7 @@ int replay_group_set(struct keyspace *ks, struct record *r)
 int replay_group_destroy(struct keyspace *ks, struct record *r)
 {
     struct group *g = take_group(ks, r);
-    if (g == NULL) return nonsense(r);
+    if (g == NULL) return replay_nonsense(r);
     groups_remove(&stream_of(replay_find(ks, r, KEY_STREAM))->groups, g);
     return 0;
 }
@@ -305,7 +299,7 @@ int replay_consumer_set(struct keyspace *ks, struct record *r)
     struct bytes name = record_bytes(r);
     int64_t seen_ms = record_int(r), active_ms = record_int(r);
     if (seen_ms < 0 || active_ms < -1) return -EBADMSG;
-    if (r->bad || g == NULL) return nonsense(r);
+    if (r->bad || g == NULL) return replay_nonsense(r);
     struct consumer *of = find_or_add(g, name, seen_ms);
     of->seen_ms = seen_ms;
     of->active_ms = active_ms;
@@ -316,7 +310,7 @@ int replay_consumer_delete(struct keyspace *ks, struct record *r)
 {
     struct group *g = take_group(ks, r);
     struct consumer *of = take_consumer(g, r);
-    if (of == NULL) return nonsense(r);
+    if (of == NULL) return replay_nonsense(r);
     group_remove_consumer(g, of);
     return 0;
 }
@@ -327,7 +321,7 @@ int replay_pending_give(struct keyspace *ks, struct record *r)
     struct consumer *from = take_consumer(g, r), *to = take_consumer(g, r);
     int64_t time_ms = record_int(r);
     if (time_ms < PENDING_TIME_STAYS) return -EBADMSG;
-    if (r->bad || from == NULL || to == NULL) return nonsense(r);
+    if (r->bad || from == NULL || to == NULL) return replay_nonsense(r);
     group_give_pending(g, from, to, time_ms);
     return 0;
 }
@@ -340,7 +334,7 @@ int replay_pending_set(struct keyspace *ks, struct record *r)
     runs.time_ms = record_int(r);
     runs.count = record_varint(r);
     if (runs.time_ms < 0) return -EBADMSG;
-    if (r->bad || g == NULL || !record_more(r)) return nonsense(r);
+    if (r->bad || g == NULL || !record_more(r)) return replay_nonsense(r);
     struct consumer *of = find_or_add(g, name, runs.time_ms);
     while (record_more(r)) {
         if (!take_run(r, &runs)) return -EBADMSG;
@@ -356,7 +350,7 @@ int replay_pending_drop(struct keyspace *ks, struct record *r)
 {
     struct pending_runs runs = {0};
     struct group *g = take_group(ks, r);
-    if (r->bad || g == NULL || !record_more(r)) return nonsense(r);
+    if (r->bad || g == NULL || !record_more(r)) return replay_nonsense(r);
     while (record_more(r)) {
         if (!take_run(r, &runs)) return -EBADMSG;
         struct stream_id id = runs.first.id;
@@ -371,7 +365,7 @@ int replay_pending_drop_below(struct keyspace *ks, struct record *r)
     struct group *g = take_group(ks, r);
     struct stream_id id = {.ms = record_varint(r)};
     id.seq = record_varint(r);
-    if (r->bad || g == NULL) return nonsense(r);
+    if (r->bad || g == NULL) return replay_nonsense(r);
     drop_below(g, id);
     return 0;
 }

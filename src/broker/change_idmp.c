@@ -6,17 +6,16 @@
 
 #include <errno.h>
 
+#include "broker/change_stream.h"
 #include "broker/retention.h"
 #include "broker/snapshot.h"
-#include "keys/stream.h"
 
 static void put_message(struct buf *items, const struct idmp_message *message, uint64_t added,
                         uint64_t duplicates)
 {
     record_put_bytes(items, message->pid);
     record_put_bytes(items, message->iid);
-    record_put_int(items, (int64_t)message->id.ms);
-    record_put_int(items, (int64_t)message->id.seq);
+    record_put_id(items, message->id);
     record_put_int(items, message->added_ms);
     record_put_varint(items, added);
     record_put_varint(items, duplicates);
@@ -95,30 +94,17 @@ void idmp_put(struct snapshot_writer *w, int db, const struct key *k)
 
 /* ---- Replay ---- */
 
-/* What is wrong with a record in general is fine where the state may be ahead of it. */
-static int nonsense(const struct record *r)
-{
-    return r->lenient && !r->bad ? 0 : -EBADMSG;
-}
-
-static struct stream *find(struct keyspace *ks, const struct record *r)
-{
-    struct key *k = replay_find(ks, r, KEY_STREAM);
-    return k == NULL ? NULL : stream_of(k);
-}
-
 int replay_stream_idmp_add(struct keyspace *ks, struct record *r)
 {
-    struct stream *s = find(ks, r);
+    struct stream *s = replay_find_stream(ks, r);
     struct idmp_message message = {.pid = record_bytes(r)};
     message.iid = record_bytes(r);
-    message.id.ms = (uint64_t)record_int(r);
-    message.id.seq = (uint64_t)record_int(r);
+    message.id = record_id(r);
     message.added_ms = record_int(r);
     uint64_t added = record_varint(r), duplicates = record_varint(r);
-    if (r->bad || s == NULL) return nonsense(r);
+    if (r->bad || s == NULL) return replay_nonsense(r);
     struct stream_idmp *m = idmp_of(s);
-    if (added <= m->added) return nonsense(r); /* the state is ahead */
+    if (added <= m->added) return replay_nonsense(r); /* the state is ahead */
     m->added = added;
     m->duplicates = duplicates;
     idmp_add(m, &message);
@@ -127,16 +113,16 @@ int replay_stream_idmp_add(struct keyspace *ks, struct record *r)
 
 int replay_stream_idmp_set(struct keyspace *ks, struct record *r)
 {
-    struct stream *s = find(ks, r);
+    struct stream *s = replay_find_stream(ks, r);
     uint64_t duration_s = record_varint(r), maxsize = record_varint(r), forget = record_varint(r);
     uint64_t added = record_varint(r), duplicates = record_varint(r);
     if (r->bad || duration_s < 1 || duration_s > IDMP_DURATION_MAX || maxsize < 1 ||
         maxsize > IDMP_MAXSIZE_MAX || forget > 1)
         return -EBADMSG;
-    if (s == NULL) return nonsense(r);
+    if (s == NULL) return replay_nonsense(r);
     struct stream_idmp *m = idmp_of(s);
     if (!forget && added < m->added)
-        return nonsense(r); /* the state is ahead, and stays as it is */
+        return replay_nonsense(r); /* the state is ahead, and stays as it is */
     *m = (struct stream_idmp){(uint32_t)duration_s, (uint32_t)maxsize, added,
                               duplicates,           m->tracked,        m->producers};
     if (forget) idmp_clear(m);

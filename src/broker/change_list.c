@@ -124,12 +124,6 @@ struct key *change_list_remove(struct call *c, struct key *k, enum list_end from
 
 /* ---- Replay: it knows no settings and takes the default limit ---- */
 
-/* What is wrong with a record in general is fine where the state may be ahead of it. */
-static int nonsense(const struct record *r)
-{
-    return r->lenient && !r->bad ? 0 : -EBADMSG;
-}
-
 /* The list to add to, made if it is absent; NULL when the key is of another type. */
 static struct key *find_or_add(struct keyspace *ks, int db, struct bytes name)
 {
@@ -142,7 +136,7 @@ static int replay_push(struct keyspace *ks, struct record *r, enum list_end end)
 {
     if (!record_more(r)) return -EBADMSG;
     struct key *k = find_or_add(ks, r->db, r->key);
-    if (k == NULL) return nonsense(r);
+    if (k == NULL) return replay_nonsense(r);
     while (record_more(r)) {
         struct bytes value = record_bytes(r);
         if (!r->bad) list_push(k, end, value, LIST_LIMIT_DEFAULT);
@@ -165,7 +159,7 @@ static int replay_drop(struct keyspace *ks, struct record *r, enum list_end end)
 {
     struct key *k = replay_find(ks, r, KEY_LIST);
     int64_t n = record_int(r);
-    if (r->bad || k == NULL || n < 0 || (uint64_t)n >= list_count(k)) return nonsense(r);
+    if (r->bad || k == NULL || n < 0 || (uint64_t)n >= list_count(k)) return replay_nonsense(r);
     list_drop(k, end, (size_t)n, LIST_LIMIT_DEFAULT);
     return 0;
 }
@@ -185,7 +179,8 @@ int replay_list_set(struct keyspace *ks, struct record *r)
     struct key *k = replay_find(ks, r, KEY_LIST);
     int64_t index = record_int(r);
     struct bytes value = record_bytes(r);
-    if (r->bad || k == NULL || index < 0 || (uint64_t)index >= list_count(k)) return nonsense(r);
+    if (r->bad || k == NULL || index < 0 || (uint64_t)index >= list_count(k))
+        return replay_nonsense(r);
     list_set(k, (size_t)index, value, LIST_LIMIT_DEFAULT);
     return 0;
 }
@@ -195,7 +190,8 @@ int replay_list_insert(struct keyspace *ks, struct record *r)
     struct key *k = replay_find(ks, r, KEY_LIST);
     int64_t index = record_int(r);
     struct bytes value = record_bytes(r);
-    if (r->bad || k == NULL || index < 0 || (uint64_t)index > list_count(k)) return nonsense(r);
+    if (r->bad || k == NULL || index < 0 || (uint64_t)index > list_count(k))
+        return replay_nonsense(r);
     list_insert(k, (size_t)index, value, LIST_LIMIT_DEFAULT);
     return 0;
 }
@@ -205,13 +201,13 @@ int replay_list_remove(struct keyspace *ks, struct record *r)
     struct key *k = replay_find(ks, r, KEY_LIST);
     int64_t n = record_int(r);
     struct bytes value = record_bytes(r);
-    if (r->bad || k == NULL || n == 0 || n == INT64_MIN) return nonsense(r);
+    if (r->bad || k == NULL || n == 0 || n == INT64_MIN) return replay_nonsense(r);
     enum list_end from = n > 0 ? LIST_HEAD : LIST_TAIL;
     size_t max = (size_t)(n > 0 ? n : -n);
     size_t removed = list_remove(k, from, value, max, LIST_LIMIT_DEFAULT);
-    if (list_count(k) > 0) return removed == max ? 0 : nonsense(r);
+    if (list_count(k) > 0) return removed == max ? 0 : replay_nonsense(r);
     keyspace_remove(ks, r->db, k);
-    return nonsense(r);
+    return replay_nonsense(r);
 }
 
 int replay_list_move(struct keyspace *ks, struct record *r)
@@ -220,9 +216,9 @@ int replay_list_move(struct keyspace *ks, struct record *r)
     int64_t flags = record_int(r);
     struct bytes to_name = record_bytes(r);
     if (r->bad || from == NULL || (flags & ~(int64_t)(MOVE_FROM_TAIL | MOVE_TO_TAIL)) != 0)
-        return nonsense(r);
+        return replay_nonsense(r);
     struct key *to = find_or_add(ks, r->db, to_name);
-    if (to == NULL) return nonsense(r);
+    if (to == NULL) return replay_nonsense(r);
     if (move(from, flags & MOVE_FROM_TAIL ? LIST_TAIL : LIST_HEAD, to,
              flags & MOVE_TO_TAIL ? LIST_TAIL : LIST_HEAD, LIST_LIMIT_DEFAULT))
         keyspace_remove(ks, r->db, from);

@@ -28,13 +28,13 @@ static struct key *new_stream(struct call *c, struct bytes name)
     return k;
 }
 
-static void put_id(struct buf *out, struct stream_id id)
+void record_put_id(struct buf *out, struct stream_id id)
 {
     record_put_int(out, (int64_t)id.ms);
     record_put_int(out, (int64_t)id.seq);
 }
 
-static struct stream_id take_id(struct record *r)
+struct stream_id record_id(struct record *r)
 {
     uint64_t ms = (uint64_t)record_int(r);
     return (struct stream_id){ms, (uint64_t)record_int(r)};
@@ -67,7 +67,7 @@ struct key *change_stream_add(struct call *c, struct key *k, struct bytes name, 
     if (k == NULL) k = new_stream(c, name);
     settle_groups(c, k, id);
     struct buf *items = effects_new_record(c->fx, REC_STREAM_ADD, c->db, name);
-    put_id(items, id);
+    record_put_id(items, id);
     for (size_t i = 0; i < n; i++) record_put_bytes(items, fields[i]);
     effects_changed(c->fx, c->db, name, call_hash(c, name));
     c->fx->ready = true;
@@ -94,7 +94,7 @@ static void delete_entries(struct call *c, struct key *k, const struct stream_id
     for (size_t i = 0; i < n; i++) must(stream_delete(s, ids[i]) == 1);
     s->max_deleted_id = max_deleted_id;
     struct buf *items = effects_new_record(c->fx, REC_STREAM_DELETE, c->db, key_name(k));
-    put_id(items, max_deleted_id);
+    record_put_id(items, max_deleted_id);
     put_runs(items, ids, n);
     call_changed(c, c->db, key_name(k));
 }
@@ -111,7 +111,7 @@ void change_stream_trim(struct call *c, struct key *k, struct stream_id keep_fro
 {
     static const struct stream_id greatest = STREAM_ID_MAX; /* no id tells that it goes too */
     struct stream *s = stream_of(k);
-    put_id(effects_new_record(c->fx, REC_STREAM_TRIM, c->db, key_name(k)), keep_from);
+    record_put_id(effects_new_record(c->fx, REC_STREAM_TRIM, c->db, key_name(k)), keep_from);
     call_changed(c, c->db, key_name(k));
     int64_t removed = stream_trim_to(s, keep_from);
     must(removed >= 0 && (uint64_t)removed <= gone);
@@ -134,9 +134,9 @@ struct key *change_stream_set(struct call *c, struct key *k, struct bytes name,
     if (k == NULL) k = new_stream(c, name);
     else snapshots_before_copy(c->broker, c->db, k); /* ids need not grow from here on */
     struct buf *items = effects_new_record(c->fx, REC_STREAM_SET, c->db, name);
-    put_id(items, last_id);
+    record_put_id(items, last_id);
     record_put_int(items, (int64_t)entries_added);
-    put_id(items, max_deleted_id);
+    record_put_id(items, max_deleted_id);
     effects_changed(c->fx, c->db, name, call_hash(c, name));
     set(stream_of(k), last_id, entries_added, max_deleted_id);
     return k;
@@ -154,14 +154,7 @@ void change_stream_retention(struct call *c, struct key *k, struct stream_retent
 
 /* ---- Replay ---- */
 
-/* What is wrong with a record in general is fine where the state may be ahead of it. */
-static int nonsense(const struct record *r)
-{
-    return r->lenient && !r->bad ? 0 : -EBADMSG;
-}
-
-/* The stream, made if it is absent; NULL when the key is of another type. */
-static struct stream *find_or_add(struct keyspace *ks, const struct record *r)
+struct stream *replay_need_stream(struct keyspace *ks, const struct record *r)
 {
     uint64_t hash = hash_bytes(r->key);
     struct key *k = keyspace_find(ks, r->db, r->key, hash);
@@ -169,7 +162,7 @@ static struct stream *find_or_add(struct keyspace *ks, const struct record *r)
     return k->type == KEY_STREAM ? stream_of(k) : NULL;
 }
 
-static struct stream *find(struct keyspace *ks, const struct record *r)
+struct stream *replay_find_stream(struct keyspace *ks, const struct record *r)
 {
     struct key *k = replay_find(ks, r, KEY_STREAM);
     return k == NULL ? NULL : stream_of(k);
@@ -196,7 +189,7 @@ static ssize_t take_fields(struct record *r, struct bytes **ret)
 static int append(struct stream *s, const struct record *r, struct stream_id id,
                   const struct bytes *fields, size_t n)
 {
-    if (!stream_can_append(s, id)) return nonsense(r);
+    if (!stream_can_append(s, id)) return replay_nonsense(r);
     stream_append(s, id, fields, n);
     return 0;
 }
@@ -204,11 +197,11 @@ static int append(struct stream *s, const struct record *r, struct stream_id id,
 int replay_stream_add(struct keyspace *ks, struct record *r)
 {
     struct bytes *fields;
-    struct stream_id id = take_id(r);
+    struct stream_id id = record_id(r);
     ssize_t n = take_fields(r, &fields);
     if (n < 0) return -EBADMSG;
-    struct stream *s = find_or_add(ks, r);
-    int result = s == NULL ? nonsense(r) : append(s, r, id, fields, (size_t)n);
+    struct stream *s = replay_need_stream(ks, r);
+    int result = s == NULL ? replay_nonsense(r) : append(s, r, id, fields, (size_t)n);
     mem_free(fields);
     return result;
 }
@@ -230,9 +223,9 @@ static int delete_run(struct stream *s, struct record *r)
 
 int replay_stream_delete(struct keyspace *ks, struct record *r)
 {
-    struct stream *s = find(ks, r);
-    struct stream_id max = take_id(r);
-    if (r->bad || !record_more(r) || s == NULL) return nonsense(r);
+    struct stream *s = replay_find_stream(ks, r);
+    struct stream_id max = record_id(r);
+    if (r->bad || !record_more(r) || s == NULL) return replay_nonsense(r);
     while (record_more(r)) {
         int result = delete_run(s, r);
         if (result < 0) return result;
@@ -243,33 +236,33 @@ int replay_stream_delete(struct keyspace *ks, struct record *r)
 
 int replay_stream_trim(struct keyspace *ks, struct record *r)
 {
-    struct stream *s = find(ks, r);
-    struct stream_id keep_from = take_id(r);
-    if (r->bad || s == NULL) return nonsense(r);
+    struct stream *s = replay_find_stream(ks, r);
+    struct stream_id keep_from = record_id(r);
+    if (r->bad || s == NULL) return replay_nonsense(r);
     int64_t gone = stream_trim_to(s, keep_from);
     return gone < 0 ? (int)gone : 0;
 }
 
 int replay_stream_set(struct keyspace *ks, struct record *r)
 {
-    struct stream_id last_id = take_id(r);
+    struct stream_id last_id = record_id(r);
     uint64_t entries_added = (uint64_t)record_int(r);
-    struct stream_id max_deleted_id = take_id(r);
+    struct stream_id max_deleted_id = record_id(r);
     if (r->bad) return -EBADMSG;
-    struct stream *s = find_or_add(ks, r);
-    if (s == NULL) return nonsense(r);
+    struct stream *s = replay_need_stream(ks, r);
+    if (s == NULL) return replay_nonsense(r);
     set(s, last_id, entries_added, max_deleted_id);
     return 0;
 }
 
 int replay_stream_retention(struct keyspace *ks, struct record *r)
 {
-    struct stream *s = find(ks, r);
+    struct stream *s = replay_find_stream(ks, r);
     struct stream_retention retention = {.age_ms = record_int(r)};
     retention.bytes = (uint64_t)record_int(r);
     int64_t acknowledged = record_int(r);
     if (r->bad || retention.age_ms < 0 || acknowledged < 0 || acknowledged > 1) return -EBADMSG;
-    if (s == NULL) return nonsense(r);
+    if (s == NULL) return replay_nonsense(r);
     retention.acknowledged = acknowledged;
     s->retention = retention;
     return 0;

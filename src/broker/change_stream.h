@@ -8,7 +8,8 @@
 #include "keys/stream.h"
 
 /* Adds an entry behind all others. A key that is NULL is created under `name`. Groups that stood
- * ahead of the stream may take records of their own: change_stream_add_bytes(), for call_admit(). */
+ * ahead of the stream may take records of their own: change_stream_add_bytes(), for call_admit().
+ */
 struct key *change_stream_add(struct call *c, struct key *k, struct bytes name, struct stream_id id,
                               const struct bytes *fields, size_t n);
 /* Mostly 0. */
@@ -22,5 +23,14 @@ struct key *change_stream_set(struct call *c, struct key *k, struct bytes name,
                               struct stream_id last_id, uint64_t entries_added,
                               struct stream_id max_deleted_id);
 void change_stream_retention(struct call *c, struct key *k, struct stream_retention retention);
+
+/* ---- What records of streams share ---- */
+
+void record_put_id(struct buf *out, struct stream_id id);
+struct stream_id record_id(struct record *r);
+/* The stream of the record; NULL when the key is absent or of another type. */
+struct stream *replay_find_stream(struct keyspace *ks, const struct record *r);
+/* The same, but made if it is absent. */
+struct stream *replay_need_stream(struct keyspace *ks, const struct record *r);
 
 #endif

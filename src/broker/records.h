@@ -112,5 +112,7 @@ RECORDS(X)
 /* For effect handlers: the key of the record, NULL when it is absent or of another type. */
 struct key;
 struct key *replay_find(struct keyspace *ks, const struct record *r, int type);
+/* What they answer to a record that makes no sense in the state: fine where that may be ahead. */
+int replay_nonsense(const struct record *r);
 
 #endif

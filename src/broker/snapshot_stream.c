@@ -7,9 +7,9 @@
  * the blocks: it is put in the same call as the last of them, the open one. */
 #include <errno.h>
 
-#include "base/hash.h"
 #include "base/mem.h"
 #include "broker/change_idmp.h"
+#include "broker/change_stream.h"
 #include "broker/records.h"
 #include "broker/snapshot.h"
 #include "keys/stream_priv.h"
@@ -19,19 +19,13 @@ enum { PUT_BYTES = 32 << 10 }; /* in one call, or a block more */
 /* A cursor is 0, an ordinal + 1 to go on from, or this bit and the groups' own. */
 #define IN_GROUPS (UINT64_C(1) << 63)
 
-static void put_id(struct buf *out, struct stream_id id)
-{
-    record_put_int(out, (int64_t)id.ms);
-    record_put_int(out, (int64_t)id.seq);
-}
-
 /* What both kinds of blocks begin with. */
 static void put_block_head(struct buf *out, const struct stream_block *b)
 {
     struct bytes deleted = {(const char *)b->deleted,
                             b->deleted != NULL ? stream_block_deleted_bytes(b) : 0};
-    put_id(out, b->first);
-    put_id(out, b->last);
+    record_put_id(out, b->first);
+    record_put_id(out, b->last);
     record_put_varint(out, b->ordinal);
     record_put_varint(out, b->count);
     record_put_varint(out, b->start);
@@ -67,8 +61,8 @@ static void put_meta(struct snapshot_writer *w, int db, const struct key *k)
     const struct stream *s = stream_of(k);
     struct buf *out = snapshot_record(w);
     record_put_head(out, REC_STREAM_META, db, key_name(k));
-    put_id(out, s->last_id);
-    put_id(out, s->max_deleted_id);
+    record_put_id(out, s->last_id);
+    record_put_id(out, s->max_deleted_id);
     record_put_varint(out, s->entries_added);
     record_put_varint(out, s->next_ordinal);
     record_put_int(out, s->retention.age_ms);
@@ -121,25 +115,6 @@ bool snapshot_put_stream(struct snapshot_writer *w, int db, const struct key *k,
 }
 
 /* ---- Replay ---- */
-
-static struct stream_id record_id(struct record *r)
-{
-    struct stream_id id;
-    id.ms = (uint64_t)record_int(r);
-    id.seq = (uint64_t)record_int(r);
-    return id;
-}
-
-static struct stream *find_or_add(struct keyspace *ks, const struct record *r)
-{
-    uint64_t hash = hash_bytes(r->key);
-    struct key *k = keyspace_find(ks, r->db, r->key, hash);
-    if (k == NULL) {
-        k = keyspace_add(ks, r->db, r->key, hash, KEY_STREAM, ENC_STREAM);
-        stream_init(k, keyspace_streams(ks));
-    }
-    return k->type == KEY_STREAM ? stream_of(k) : NULL;
-}
 
 /* The block without its bytes; NULL when it makes no sense. */
 static struct stream_block *read_block_head(struct record *r)
@@ -213,7 +188,7 @@ static bool read_bytes(struct stream *s, struct record *r, struct stream_block *
 static int replay_block(struct keyspace *ks, struct record *r,
                         bool (*fill)(struct stream *s, struct record *r, struct stream_block *b))
 {
-    struct stream *s = find_or_add(ks, r);
+    struct stream *s = replay_need_stream(ks, r);
     struct stream_block *b = s != NULL ? read_block_head(r) : NULL;
     if (b == NULL) return -EBADMSG;
     bool behind = s->count == 0 || stream_id_cmp(b->first, block_at(s, s->count - 1)->last) > 0;
@@ -237,7 +212,7 @@ int replay_stream_block(struct keyspace *ks, struct record *r)
 
 int replay_stream_meta(struct keyspace *ks, struct record *r)
 {
-    struct stream *s = find_or_add(ks, r);
+    struct stream *s = replay_need_stream(ks, r);
     struct stream_id last_id = record_id(r), max_deleted_id = record_id(r);
     uint64_t entries_added = record_varint(r), next_ordinal = record_varint(r);
     struct stream_retention retention = {.age_ms = record_int(r)};
