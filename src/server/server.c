@@ -123,15 +123,20 @@ static void resume_conns(struct server *s)
 }
 
 /* Who stands in a line is served when it is its turn, unless a lot has gathered for it. */
-static void flush_dirty(struct server *s)
+static bool can_wait(const struct conn *c)
 {
     enum { MAY_GATHER_BYTES = 16 * 1024 };
+    size_t pending = subscriber_pending(&c->session->subscriber);
+    return c->gated && c->state == CONN_OPEN && pending > 0 && pending < MAY_GATHER_BYTES;
+}
+
+static void flush_dirty(struct server *s)
+{
     while (s->dirty != NULL) {
         struct conn *c = s->dirty;
         s->dirty = c->next_dirty;
         c->session->out.dirty = false;
-        bool in_line = c->gated && subscriber_pending(&c->session->subscriber) < MAY_GATHER_BYTES;
-        if (in_line) conn_check_output(c);
+        if (can_wait(c)) conn_check_output(c);
         else conn_flush(c);
     }
 }
