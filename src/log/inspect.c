@@ -86,11 +86,17 @@ uint64_t inspect_note_unreadable(struct inspection *in, const char *file, uint64
     return next;
 }
 
-int inspect_open(struct inspection *in, const char *name)
+static int open_quietly(struct inspection *in, const char *name)
 {
     char *path = path_join(in->dir, name);
     int fd = in->files->open(in->files->ctx, path, O_RDONLY, 0);
     mem_free(path);
+    return fd;
+}
+
+int inspect_open(struct inspection *in, const char *name)
+{
+    int fd = open_quietly(in, name);
     if (fd < 0) inspect_note(in, FINDING_DAMAGE, name, 0, 0, "cannot be opened: %s", strerror(-fd));
     return fd;
 }
@@ -131,7 +137,7 @@ static int newest_first(const void *a, const void *b)
 static uint64_t measure(struct inspection *in, const char *name)
 {
     uint64_t size = 0, allocated;
-    int fd = inspect_open(in, name);
+    int fd = open_quietly(in, name); /* it is said when its content is looked at */
     if (fd < 0) return 0;
     int r = in->files->measure(in->files->ctx, fd, &size, &allocated);
     in->files->close(in->files->ctx, fd);

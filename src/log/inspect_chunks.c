@@ -116,9 +116,13 @@ static size_t check_file(struct inspection *in, size_t i)
 
 static bool is_referred_to(const struct inspection *in, uint64_t number)
 {
-    for (size_t i = 0; i < in->ref_count; i++)
-        if (in->refs[i].ref.file == number) return true;
-    return false;
+    size_t low = 0, high = in->ref_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (in->refs[middle].ref.file < number) low = middle + 1;
+        else high = middle;
+    }
+    return low < in->ref_count && in->refs[low].ref.file == number;
 }
 
 void inspect_chunks(struct inspection *in)

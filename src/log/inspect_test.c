@@ -131,6 +131,38 @@ static void test_unreadable(void **state)
     scratch_remove(dir);
 }
 
+static int open_all_but_one(void *ctx, const char *path, int flags, mode_t mode)
+{
+    const char *which = ((struct file_layer *)ctx)[1].ctx;
+    return strstr(path, which) != NULL ? -EACCES : file_layer_real.open(NULL, path, flags, mode);
+}
+
+/* A file that cannot be opened is named, once, and nothing else is wrong for it but what is
+ * missing.
+ */
+static void test_cannot_be_opened(void **state)
+{
+    char *dir = scratch_new(), name[SEGMENT_NAME_MAX];
+    struct file_layer layer[2] = {file_layer_real};
+    struct inspection in;
+    struct journal_error e = {0};
+    inspected_make(dir, 0);
+    segment_name(name, 2);
+    layer[0].ctx = layer;
+    layer[0].open = open_all_but_one;
+    layer[1].ctx = name;
+    inspect_init(&in, layer, dir);
+    assert_int_equal(inspect_dir(&in, &e), 0);
+    unsigned named = 0;
+    for (size_t i = 0; i < in.finding_count; i++)
+        named += strstr(in.findings[i].what, "cannot be opened: Permission denied") != NULL;
+    assert_int_equal(named, 1);
+    assert_int_equal(in.finding_count, 2); /* and the gap that it leaves */
+    assert_int_equal(in.end, position_of(INSPECTED_RECORDS));
+    inspect_fini(&in);
+    scratch_remove(dir);
+}
+
 /* One bit of a block's length says that it is all the rest of a large file: that is not brought
  * into memory for it. */
 static void test_a_wrong_length_takes_no_memory(void **state)
@@ -161,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_nothing_to_inspect),
         cmocka_unit_test(test_not_beside_a_server),
         cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_cannot_be_opened),
         cmocka_unit_test(test_a_wrong_length_takes_no_memory),
     };
     return cmocka_run_group_tests_name("log/inspect", tests, NULL, NULL);
