@@ -188,6 +188,11 @@ bool call_reply_is_full(struct call *c)
     return true;
 }
 
+void call_reply_nothing(struct call *c)
+{
+    resp_null_array(c->reply);
+}
+
 /* ---- Errors ---- */
 
 void call_error_syntax(struct call *c)

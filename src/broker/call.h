@@ -130,6 +130,8 @@ void call_noted(struct call *c, int db, struct bytes name);
  * c->in_exec, reply at once as if the time were over. */
 void call_block(struct call *c, const struct bytes *names, size_t count, enum key_type type,
                 int64_t timeout_ms, void (*on_timeout)(struct call *c));
+/* A null array: what most reply then. */
+void call_reply_nothing(struct call *c);
 /* Called right behind call_block(): the handler also runs again when one of the keys is deleted or
  * becomes of another type (XREADGROUP, whose group has gone then). */
 void call_block_while_there(struct call *c);

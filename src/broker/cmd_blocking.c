@@ -100,28 +100,11 @@ static void zmpop(struct call *c)
 
 /* ---- Waiting ---- */
 
-static void reply_nothing(struct call *c)
-{
-    resp_null_array(c->reply);
-}
-
-static void wait_for(struct call *c, const struct bytes *names, size_t count, int64_t timeout_ms)
-{
-    if (c->in_exec) reply_nothing(c);
-    else call_block(c, names, count, KEY_ZSET, timeout_ms, reply_nothing);
-}
-
 static void wait_and_pop(struct call *c, bool max)
 {
-    const struct bytes *names = c->argv + 1;
-    size_t count = c->argc - 2;
     struct bytes name;
     struct key *k;
-    int64_t timeout_ms;
-    if (!pop_timeout(c, c->argv[c->argc - 1], &timeout_ms)) return;
-    enum pop_found found = pop_find(c, names, count, KEY_ZSET, &k, &name);
-    if (found == POP_NONE) wait_for(c, names, count, timeout_ms);
-    if (found != POP_FOUND || !may_pop(c, k, max, 1)) return;
+    if (pop_find_or_wait(c, KEY_ZSET, &k, &name) != POP_FOUND || !may_pop(c, k, max, 1)) return;
     resp_array(c->reply, 3);
     resp_bulk(c->reply, name);
     pop(c, k, name, max, 1, false);
@@ -142,7 +125,7 @@ static void bzmpop(struct call *c)
     struct pop_many o;
     int64_t timeout_ms;
     if (!pop_many_parse(c, 2, "min", "max", &o) || !pop_timeout(c, c->argv[1], &timeout_ms)) return;
-    if (pop_many(c, &o) == POP_NONE) wait_for(c, o.keys, o.key_count, timeout_ms);
+    if (pop_many(c, &o) == POP_NONE) pop_wait(c, o.keys, o.key_count, KEY_ZSET, timeout_ms);
 }
 
 #define ONE_KEY .first_key = 1, .last_key = 1, .key_step = 1

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "base/must.h"
-#include "base/num.h"
 #include "broker/group_args.h"
 #include "broker/stream_args.h"
 #include "keys/stream_store.h"
@@ -44,18 +43,6 @@ struct reading {
 
 /* ---- Arguments ---- */
 
-static bool parse_block(struct call *c, struct bytes arg, int64_t *ret)
-{
-    const char *error = NULL;
-    int64_t ms, until;
-    if (!num_parse_i64(arg, &ms)) error = "ERR timeout is not an integer or out of range";
-    else if (ms < 0) error = "ERR timeout is negative";
-    else if (__builtin_add_overflow(c->now_ms, ms, &until)) error = "ERR timeout is out of range";
-    else *ret = ms;
-    if (error != NULL) resp_error(c->reply, "%s", error);
-    return error == NULL;
-}
-
 static bool parse_count(struct call *c, struct bytes arg, uint64_t *ret)
 {
     int64_t n;
@@ -79,7 +66,7 @@ static bool parse_option(struct call *c, size_t *i, struct reading *o)
     size_t more = c->argc - *i - 1;
     if (more >= 1 && bytes_is_word(name, "block")) {
         o->block = true;
-        return parse_block(c, c->argv[++*i], &o->block_ms);
+        return stream_arg_block(c, c->argv[++*i], &o->block_ms);
     }
     if (more >= 1 && bytes_is_word(name, "count")) return parse_count(c, c->argv[++*i], &o->count);
     if (more >= 1 && bytes_is_word(name, "claim")) {
@@ -427,11 +414,6 @@ static bool has_something(const struct source *s)
     return !s->is_new || s->news > 0 || s->old_count > 0;
 }
 
-static void reply_nothing(struct call *c)
-{
-    resp_null_array(c->reply);
-}
-
 /* When the next of the entries that are pending now will have been so for long enough. */
 static int64_t next_idle_ms(const struct call *c, const struct reading *o)
 {
@@ -447,10 +429,10 @@ static int64_t next_idle_ms(const struct call *c, const struct reading *o)
 static void wait(struct call *c, const struct reading *o)
 {
     if (!o->block || c->in_exec) {
-        reply_nothing(c);
+        call_reply_nothing(c);
         return;
     }
-    call_block(c, c->argv + o->streams, o->n, KEY_STREAM, o->block_ms, reply_nothing);
+    call_block(c, c->argv + o->streams, o->n, KEY_STREAM, o->block_ms, call_reply_nothing);
     call_block_while_there(c);
     if (o->claim) call_block_until(c, next_idle_ms(c, o));
 }

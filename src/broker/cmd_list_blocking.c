@@ -29,11 +29,6 @@ static bool may_change(struct call *c)
     return call_admit(c, 0);
 }
 
-static void reply_nothing(struct call *c)
-{
-    resp_null_array(c->reply);
-}
-
 /* ---- LMPOP ---- */
 
 static enum pop_found pop_many(struct call *c, const struct pop_many *o)
@@ -54,7 +49,8 @@ static enum pop_found pop_many(struct call *c, const struct pop_many *o)
 static void lmpop(struct call *c)
 {
     struct pop_many o;
-    if (pop_many_parse(c, 1, "left", "right", &o) && pop_many(c, &o) == POP_NONE) reply_nothing(c);
+    if (pop_many_parse(c, 1, "left", "right", &o) && pop_many(c, &o) == POP_NONE)
+        call_reply_nothing(c);
 }
 
 /* ---- LMOVE ---- */
@@ -102,23 +98,11 @@ static void rpoplpush(struct call *c)
 
 /* ---- Waiting ---- */
 
-static void wait_for(struct call *c, const struct bytes *names, size_t count, int64_t timeout_ms)
-{
-    if (c->in_exec) reply_nothing(c);
-    else call_block(c, names, count, KEY_LIST, timeout_ms, reply_nothing);
-}
-
 static void wait_and_pop(struct call *c, enum list_end end)
 {
-    const struct bytes *names = c->argv + 1;
-    size_t count = c->argc - 2;
     struct bytes name;
     struct key *k;
-    int64_t timeout_ms;
-    if (!pop_timeout(c, c->argv[c->argc - 1], &timeout_ms)) return;
-    enum pop_found found = pop_find(c, names, count, KEY_LIST, &k, &name);
-    if (found == POP_NONE) wait_for(c, names, count, timeout_ms);
-    if (found != POP_FOUND || !may_change(c)) return;
+    if (pop_find_or_wait(c, KEY_LIST, &k, &name) != POP_FOUND || !may_change(c)) return;
     resp_array(c->reply, 2);
     resp_bulk(c->reply, name);
     list_reply_popped(c, k, name, end, 1);
@@ -140,7 +124,7 @@ static void blmpop(struct call *c)
     int64_t timeout_ms;
     if (!pop_many_parse(c, 2, "left", "right", &o) || !pop_timeout(c, c->argv[1], &timeout_ms))
         return;
-    if (pop_many(c, &o) == POP_NONE) wait_for(c, o.keys, o.key_count, timeout_ms);
+    if (pop_many(c, &o) == POP_NONE) pop_wait(c, o.keys, o.key_count, KEY_LIST, timeout_ms);
 }
 
 static void wait_and_move(struct call *c, enum list_end from, enum list_end to)
@@ -149,7 +133,7 @@ static void wait_and_move(struct call *c, enum list_end from, enum list_end to)
     if (!pop_timeout(c, c->argv[c->argc - 1], &timeout_ms)) return;
     if (move(c, from, to) != POP_NONE) return;
     if (c->in_exec) resp_null(c->reply);
-    else wait_for(c, &c->argv[1], 1, timeout_ms);
+    else pop_wait(c, &c->argv[1], 1, KEY_LIST, timeout_ms);
 }
 
 static void blmove(struct call *c)

@@ -2,7 +2,6 @@
  * copied from the stream, which holds its entries as the wire wants them. */
 #include <errno.h>
 
-#include "base/num.h"
 #include "broker/stream_args.h"
 
 static void xlen(struct call *c)
@@ -77,25 +76,13 @@ struct read {
     struct wanted *wanted;
 };
 
-static bool parse_block(struct call *c, struct bytes arg, int64_t *ret)
-{
-    const char *error = NULL;
-    int64_t ms;
-    if (!num_parse_i64(arg, &ms)) error = "ERR timeout is not an integer or out of range";
-    else if (ms < 0) error = "ERR timeout is negative";
-    else if (ms > INT64_MAX - c->now_ms) error = "ERR timeout is out of range";
-    if (error == NULL) *ret = ms;
-    else resp_error(c->reply, "%s", error);
-    return error == NULL;
-}
-
 /* The number of arguments the option takes with its name; 0 with the error replied. */
 static size_t parse_read_option(struct call *c, size_t i, struct read *r)
 {
     struct bytes arg = c->argv[i];
     bool more = i + 1 < c->argc;
     if (more && bytes_is_word(arg, "block"))
-        return parse_block(c, c->argv[i + 1], &r->block_ms) ? 2 : 0;
+        return stream_arg_block(c, c->argv[i + 1], &r->block_ms) ? 2 : 0;
     if (more && bytes_is_word(arg, "count")) {
         int64_t count;
         if (!call_int(c, c->argv[i + 1], &count)) return 0;
@@ -207,11 +194,6 @@ static void reply_found(struct call *c, const struct read *r, size_t found)
     }
 }
 
-static void reply_nothing(struct call *c)
-{
-    resp_null_array(c->reply);
-}
-
 static bool is_relative(struct bytes arg)
 {
     return is_sign(arg, '$') || is_sign(arg, '+');
@@ -238,7 +220,7 @@ static void wait_for_entries(struct call *c, const struct read *r)
 {
     const struct bytes *as_sent = c->argv;
     c->argv = with_fixed_ids(c, r);
-    call_block(c, c->argv + r->first_key, r->streams, KEY_STREAM, r->block_ms, reply_nothing);
+    call_block(c, c->argv + r->first_key, r->streams, KEY_STREAM, r->block_ms, call_reply_nothing);
     c->argv = as_sent;
 }
 
@@ -255,7 +237,7 @@ static void xread(struct call *c)
     if (!stream_is_there(c, found)) return;
     if (found > 0) reply_found(c, &r, (size_t)found);
     else if (r.block_ms >= 0 && !c->in_exec) wait_for_entries(c, &r);
-    else reply_nothing(c);
+    else call_reply_nothing(c);
 }
 
 #define ONE_KEY .first_key = 1, .last_key = 1, .key_step = 1

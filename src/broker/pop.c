@@ -29,6 +29,25 @@ bool pop_timeout(struct call *c, struct bytes arg, int64_t *ret_ms)
     return error == NULL;
 }
 
+void pop_wait(struct call *c, const struct bytes *names, size_t count, enum key_type type,
+              int64_t timeout_ms)
+{
+    if (c->in_exec) call_reply_nothing(c);
+    else call_block(c, names, count, type, timeout_ms, call_reply_nothing);
+}
+
+enum pop_found pop_find_or_wait(struct call *c, enum key_type type, struct key **ret_key,
+                                struct bytes *ret_name)
+{
+    const struct bytes *names = c->argv + 1;
+    size_t count = c->argc - 2;
+    int64_t timeout_ms;
+    if (!pop_timeout(c, c->argv[c->argc - 1], &timeout_ms)) return POP_FAILED;
+    enum pop_found found = pop_find(c, names, count, type, ret_key, ret_name);
+    if (found == POP_NONE) pop_wait(c, names, count, type, timeout_ms);
+    return found;
+}
+
 static bool parse_count(struct call *c, struct bytes arg, const char *error, int64_t *ret)
 {
     return call_int_range(c, arg, 1, INT64_MAX, error, ret);

@@ -14,6 +14,14 @@ enum pop_found pop_find(struct call *c, const struct bytes *names, size_t count,
  * asked for. False with the error replied. */
 bool pop_timeout(struct call *c, struct bytes arg, int64_t *ret_ms);
 
+/* Waits for one of the keys, or replies nothing where it may not wait. */
+void pop_wait(struct call *c, const struct bytes *names, size_t count, enum key_type type,
+              int64_t timeout_ms);
+/* BLPOP, BZPOPMIN and the like: key ... timeout. As pop_find(); where it answers POP_NONE, the
+ * command waits. */
+enum pop_found pop_find_or_wait(struct call *c, enum key_type type, struct key **ret_key,
+                                struct bytes *ret_name);
+
 /* ---- LMPOP, ZMPOP and the like: numkeys key ... <first | last> [COUNT count] ---- */
 
 struct pop_many {

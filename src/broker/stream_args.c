@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/must.h"
+#include "base/num.h"
 #include "broker/internal.h"
 
 /* ---- Ids ---- */
@@ -41,6 +42,18 @@ bool stream_arg_range(struct call *c, struct bytes from, struct bytes to,
         return false;
     }
     return true;
+}
+
+bool stream_arg_block(struct call *c, struct bytes arg, int64_t *ret_ms)
+{
+    const char *error = NULL;
+    int64_t ms;
+    if (!num_parse_i64(arg, &ms)) error = "ERR timeout is not an integer or out of range";
+    else if (ms < 0) error = "ERR timeout is negative";
+    else if (ms > INT64_MAX - c->now_ms) error = "ERR timeout is out of range";
+    if (error == NULL) *ret_ms = ms;
+    else resp_error(c->reply, "%s", error);
+    return error == NULL;
 }
 
 /* ---- Trims ---- */

@@ -16,6 +16,9 @@ bool stream_arg_id(struct call *c, struct bytes arg, uint64_t missing_seq, struc
 bool stream_arg_range(struct call *c, struct bytes from, struct bytes to,
                       struct stream_id *ret_from, struct stream_id *ret_to);
 
+/* BLOCK's milliseconds. */
+bool stream_arg_block(struct call *c, struct bytes arg, int64_t *ret_ms);
+
 /* ---- Trims ---- */
 
 /* What happens to the groups' references to entries that go. */
