@@ -15,68 +15,21 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "broker/change_idmp.h"
-#include "broker/internal.h"
-#include "broker/retention.h"
+#include "broker/change_testing.h"
 
-enum { STEPS = 120, RECORDS_MAX = 2000 };
+enum { STEPS = 120 };
 
-/* A call without server, journal or session: enough for what changes the keyspace. */
 struct bench {
-    struct buf records; /* one behind the other */
-    size_t ends[RECORDS_MAX], count;
-    struct broker *broker;
-    struct call call;
+    struct changes ch;
     struct rng rng;
 };
 
 static const struct bytes name = BYTES("s");
 
-static struct buf *begin_record(void *arg)
-{
-    return &((struct bench *)arg)->records;
-}
-
-static uint64_t end_record(void *arg)
-{
-    struct bench *b = arg;
-    assert_true(b->count < RECORDS_MAX);
-    b->ends[b->count++] = b->records.len;
-    return b->records.len;
-}
-
 static void bench_init(struct bench *b, uint64_t seed)
 {
-    *b = (struct bench){.broker = mem_calloc(sizeof *b->broker)};
-    struct broker *broker = b->broker;
-    settings_init(&broker->settings);
-    broker->positions = mem_calloc(POSITION_SLOTS * sizeof *broker->positions);
-    broker->ks = keyspace_new();
-    broker->retention = retention_new();
-    broker->snapshots = snapshots_new();
-    arena_init(&broker->arena);
-    effects_init(&broker->fx, &broker->arena);
-    broker->fx.sink = (struct record_sink){begin_record, end_record, b};
-    b->call = (struct call){.broker = broker,
-                            .fx = &broker->fx,
-                            .ks = broker->ks,
-                            .arena = &broker->arena,
-                            .now_ms = 1000,
-                            .session = mem_calloc(sizeof(struct session))};
+    changes_init(&b->ch);
     rng_seed(&b->rng, seed);
-}
-
-static void bench_fini(struct bench *b)
-{
-    keyspace_free(b->broker->ks);
-    retention_free(b->broker->retention);
-    snapshots_free(b->broker->snapshots);
-    effects_fini(&b->broker->fx);
-    buf_fini(&b->records);
-    arena_fini(&b->broker->arena);
-    settings_fini(&b->broker->settings);
-    mem_free(b->broker->positions);
-    mem_free(b->call.session);
-    mem_free(b->broker);
 }
 
 static struct key *find(struct keyspace *ks)
@@ -93,17 +46,17 @@ static struct stream_id random_id(struct bench *b)
 
 static void add(struct bench *b)
 {
-    struct key *k = find(b->broker->ks);
+    struct key *k = find(b->ch.broker->ks);
     struct stream_id id = k == NULL ? STREAM_ID_MIN : stream_of(k)->last_id;
     char value[16], iid[16];
-    struct bytes fields[2] = {BYTES("f"), {value, (size_t)sprintf(value, "%zu", b->count)}};
+    struct bytes fields[2] = {BYTES("f"), {value, (size_t)sprintf(value, "%zu", b->ch.count)}};
     id.ms += rng_below(&b->rng, 3);
     stream_id_next(&id);
-    k = change_stream_add(&b->call, k, name, id, fields, 2);
+    k = change_stream_add(&b->ch.call, k, name, id, fields, 2);
     if (rng_below(&b->rng, 2) == 0) return;
     struct bytes pid = rng_below(&b->rng, 2) == 0 ? BYTES("p") : BYTES("q");
-    size_t len = (size_t)sprintf(iid, "i%zu", b->count);
-    change_idmp_add(&b->call, k, pid, (struct bytes){iid, len}, id);
+    size_t len = (size_t)sprintf(iid, "i%zu", b->ch.count);
+    change_idmp_add(&b->ch.call, k, pid, (struct bytes){iid, len}, id);
 }
 
 static void delete (struct bench *b, struct key *k)
@@ -112,7 +65,7 @@ static void delete (struct bench *b, struct key *k)
     size_t n = 0;
     for (size_t i = 0; i < 3; i++, stream_id_next(&id))
         if (stream_exists(stream_of(k), id) == 1) ids[n++] = id;
-    if (n > 0) change_stream_delete(&b->call, k, ids, n);
+    if (n > 0) change_stream_delete(&b->ch.call, k, ids, n);
 }
 
 static void trim(struct bench *b, struct key *k)
@@ -121,7 +74,7 @@ static void trim(struct bench *b, struct key *k)
     struct stream_id keep_from;
     uint64_t gone;
     assert_int_equal(stream_trim_plan(stream_of(k), &t, &keep_from, &gone), 0);
-    if (gone > 0) change_stream_trim(&b->call, k, keep_from, gone);
+    if (gone > 0) change_stream_trim(&b->ch.call, k, keep_from, gone);
 }
 
 /* As low as XSETID lets it go. */
@@ -129,45 +82,36 @@ static void set(struct bench *b, struct key *k)
 {
     struct stream_id last = random_id(b), newest;
     if (stream_last(stream_of(k), &newest) == 1 && stream_id_cmp(last, newest) < 0) last = newest;
-    change_stream_set(&b->call, k, name, last, stream_of(k)->length + rng_below(&b->rng, 50),
+    change_stream_set(&b->ch.call, k, name, last, stream_of(k)->length + rng_below(&b->rng, 50),
                       random_id(b));
 }
 
 static void step(struct bench *b)
 {
-    struct key *k = find(b->broker->ks);
+    struct key *k = find(b->ch.broker->ks);
     uint64_t way = rng_below(&b->rng, 20);
     if (k == NULL && way < 3)
-        change_stream_set(&b->call, NULL, name, random_id(b), 7, random_id(b));
+        change_stream_set(&b->ch.call, NULL, name, random_id(b), 7, random_id(b));
     else if (k == NULL || way < 12) add(b);
     else if (way < 14) delete (b, k);
     else if (way < 15) trim(b, k);
     else if (way < 17) set(b, k);
     else if (way < 18)
-        change_stream_retention(
-            &b->call, k,
-            (struct stream_retention){(int64_t)b->count, b->count, rng_below(&b->rng, 2) == 0});
-    else if (way < 19) change_idmp_limits(&b->call, k, 100, 1 + (uint32_t)rng_below(&b->rng, 3));
-    else if (rng_below(&b->rng, 4) == 0) change_delete(&b->call, 0, k);
-    effects_finish(&b->broker->fx);
-    effects_reset(&b->broker->fx);
-    arena_reset(&b->broker->arena);
-    b->call.hashed = (struct bytes){NULL, 0};
+        change_stream_retention(&b->ch.call, k,
+                                (struct stream_retention){(int64_t)b->ch.count, b->ch.count,
+                                                          rng_below(&b->rng, 2) == 0});
+    else if (way < 19) change_idmp_limits(&b->ch.call, k, 100, 1 + (uint32_t)rng_below(&b->rng, 3));
+    else if (rng_below(&b->rng, 4) == 0) change_delete(&b->ch.call, 0, k);
+    changes_end(&b->ch);
 }
 
 /* ---- Replay ---- */
-
-static struct bytes record_at(const struct bench *b, size_t i)
-{
-    size_t start = i == 0 ? 0 : b->ends[i - 1];
-    return (struct bytes){b->records.data + start, b->ends[i] - start};
-}
 
 static void replay_all(const struct bench *b, struct keyspace *ks, size_t from, size_t to,
                        bool lenient)
 {
     for (size_t i = from; i < to; i++) {
-        struct bytes record = record_at(b, i);
+        struct bytes record = changes_record(&b->ch, i);
         assert_int_equal(lenient ? replay_record_lenient(ks, record) : replay_record(ks, record),
                          0);
     }
@@ -245,7 +189,7 @@ static void assert_same(struct keyspace *x, struct keyspace *y)
 static size_t taken_at(struct bench *b, size_t from)
 {
     size_t end = from;
-    while (end < b->count && record_at(b, end).data[0] != REC_STREAM_SET) end++;
+    while (end < b->ch.count && changes_record(&b->ch, end).data[0] != REC_STREAM_SET) end++;
     return from + rng_below(&b->rng, end - from + 1);
 }
 
@@ -256,15 +200,15 @@ static void test_replay(void **state)
         bench_init(&b, seed);
         for (int i = 0; i < STEPS; i++) step(&b);
         struct keyspace *again = keyspace_new(), *ahead = keyspace_new();
-        replay_all(&b, again, 0, b.count, false);
-        assert_same(b.broker->ks, again);
-        size_t from = rng_below(&b.rng, b.count + 1), taken = taken_at(&b, from);
+        replay_all(&b, again, 0, b.ch.count, false);
+        assert_same(b.ch.broker->ks, again);
+        size_t from = rng_below(&b.rng, b.ch.count + 1), taken = taken_at(&b, from);
         replay_all(&b, ahead, 0, taken, false);
-        replay_all(&b, ahead, from, b.count, true);
-        assert_same(b.broker->ks, ahead);
+        replay_all(&b, ahead, from, b.ch.count, true);
+        assert_same(b.ch.broker->ks, ahead);
         keyspace_free(again);
         keyspace_free(ahead);
-        bench_fini(&b);
+        changes_fini(&b.ch);
     }
 }
 
@@ -276,21 +220,21 @@ static void test_limits_again(void **state)
     struct bench b;
     struct stream_id id = {5, 0};
     bench_init(&b, 1);
-    struct key *k = change_stream_add(&b.call, NULL, name, id, fields, 2);
-    change_idmp_add(&b.call, k, BYTES("p"), BYTES("i1"), id);
-    change_idmp_limits(&b.call, k, IDMP_DURATION_DEFAULT, IDMP_MAXSIZE_DEFAULT);
-    change_idmp_add(&b.call, k, BYTES("p"), BYTES("i2"), id);
-    effects_finish(&b.broker->fx);
-    assert_int_equal(b.count, 4);
+    struct key *k = change_stream_add(&b.ch.call, NULL, name, id, fields, 2);
+    change_idmp_add(&b.ch.call, k, BYTES("p"), BYTES("i1"), id);
+    change_idmp_limits(&b.ch.call, k, IDMP_DURATION_DEFAULT, IDMP_MAXSIZE_DEFAULT);
+    change_idmp_add(&b.ch.call, k, BYTES("p"), BYTES("i2"), id);
+    effects_finish(&b.ch.broker->fx);
+    assert_int_equal(b.ch.count, 4);
     struct keyspace *ahead = keyspace_new();
     replay_all(&b, ahead, 0, 4, false);
     for (size_t from = 0; from < 4; from++) {
         replay_all(&b, ahead, from, 4, true);
-        assert_same(b.broker->ks, ahead);
+        assert_same(b.ch.broker->ks, ahead);
     }
     keyspace_free(ahead);
-    effects_reset(&b.broker->fx);
-    bench_fini(&b);
+    effects_reset(&b.ch.broker->fx);
+    changes_fini(&b.ch);
 }
 
 /* ---- Nonsense ---- */
@@ -301,8 +245,8 @@ static void test_nonsense(void **state)
     bench_init(&b, 5);
     for (int i = 0; i < STEPS; i++) step(&b);
     struct keyspace *ks = keyspace_new();
-    for (size_t i = 0; i < b.count; i++) {
-        struct bytes record = record_at(&b, i);
+    for (size_t i = 0; i < b.ch.count; i++) {
+        struct bytes record = changes_record(&b.ch, i);
         for (size_t len = 0; len < record.len; len++) /* cut short: refused, or shorter by items */
             replay_record(ks, (struct bytes){record.data, len});
         char *text = mem_dup(record.data, record.len);
@@ -315,7 +259,7 @@ static void test_nonsense(void **state)
         replay_record_lenient(ks, record);
     }
     keyspace_free(ks);
-    bench_fini(&b);
+    changes_fini(&b.ch);
 }
 
 static void test_refused(void **state)
@@ -324,19 +268,21 @@ static void test_refused(void **state)
     struct bench b;
     struct stream_id five = {5, 0};
     bench_init(&b, 1);
-    struct key *k = change_stream_add(&b.call, NULL, name, five, fields, 2);
-    change_stream_delete(&b.call, k, &five, 1);
-    effects_finish(&b.broker->fx);
+    struct key *k = change_stream_add(&b.ch.call, NULL, name, five, fields, 2);
+    change_stream_delete(&b.ch.call, k, &five, 1);
+    effects_finish(&b.ch.broker->fx);
     struct keyspace *ks = keyspace_new();
-    assert_int_equal(replay_record(ks, record_at(&b, 1)), -EBADMSG); /* there is no stream */
-    assert_int_equal(replay_record(ks, record_at(&b, 0)), 0);
-    assert_int_equal(replay_record(ks, record_at(&b, 0)), -EBADMSG); /* it is not behind the last */
-    assert_int_equal(replay_record(ks, record_at(&b, 1)), 0);
-    assert_int_equal(replay_record(ks, record_at(&b, 1)), -EBADMSG); /* it is not there */
-    assert_int_equal(replay_record_lenient(ks, record_at(&b, 1)), 0);
+    assert_int_equal(replay_record(ks, changes_record(&b.ch, 1)),
+                     -EBADMSG); /* there is no stream */
+    assert_int_equal(replay_record(ks, changes_record(&b.ch, 0)), 0);
+    assert_int_equal(replay_record(ks, changes_record(&b.ch, 0)),
+                     -EBADMSG); /* it is not behind the last */
+    assert_int_equal(replay_record(ks, changes_record(&b.ch, 1)), 0);
+    assert_int_equal(replay_record(ks, changes_record(&b.ch, 1)), -EBADMSG); /* it is not there */
+    assert_int_equal(replay_record_lenient(ks, changes_record(&b.ch, 1)), 0);
     keyspace_free(ks);
-    effects_reset(&b.broker->fx);
-    bench_fini(&b);
+    effects_reset(&b.ch.broker->fx);
+    changes_fini(&b.ch);
 }
 
 /* Where records need not fit, a run may be of any length: only what is there of it costs time. */
@@ -347,10 +293,11 @@ static void test_long_run(void **state)
     static const struct bytes fields[] = {BYTES("f"), BYTES("v")};
     struct key *made = NULL;
     for (uint64_t seq = 1; seq < 4000000000; seq *= 1000)
-        made = change_stream_add(&b.call, made, name, (struct stream_id){5, seq}, fields, 2);
-    effects_finish(&b.broker->fx);
+        made = change_stream_add(&b.ch.call, made, name, (struct stream_id){5, seq}, fields, 2);
+    effects_finish(&b.ch.broker->fx);
     struct keyspace *ks = keyspace_new();
-    for (size_t i = 0; i < b.count; i++) assert_int_equal(replay_record(ks, record_at(&b, i)), 0);
+    for (size_t i = 0; i < b.ch.count; i++)
+        assert_int_equal(replay_record(ks, changes_record(&b.ch, i)), 0);
     struct buf run = {0};
     record_put_head(&run, REC_STREAM_DELETE, 0, name);
     for (int i = 0; i < 2; i++) record_put_int(&run, 0); /* the largest deleted id */
@@ -364,8 +311,8 @@ static void test_long_run(void **state)
     assert_int_equal(stream_exists(stream_of(k), (struct stream_id){5, 1}), 1);
     buf_fini(&run);
     keyspace_free(ks);
-    effects_reset(&b.broker->fx);
-    bench_fini(&b);
+    effects_reset(&b.ch.broker->fx);
+    changes_fini(&b.ch);
 }
 
 int main(void)

@@ -14,80 +14,37 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
-#include "broker/internal.h"
+#include "broker/change_testing.h"
 
 enum { KEYS = 3, MEMBERS = 40 };
 
-/* A call without server, journal or session: enough for what changes the keyspace. */
 struct bench {
-    struct buf records; /* each: its length (size_t), then its bytes */
-    size_t record_start;
-    struct broker *broker;
-    struct call call;
+    struct changes ch;
     struct keyspace *replayed;
     struct rng rng;
 };
 
-static struct buf *begin_record(void *arg)
-{
-    struct bench *b = arg;
-    b->record_start = b->records.len;
-    buf_append(&b->records, &(size_t){0}, sizeof(size_t));
-    return &b->records;
-}
-
-static uint64_t end_record(void *arg)
-{
-    struct bench *b = arg;
-    size_t len = b->records.len - b->record_start - sizeof len;
-    memcpy(b->records.data + b->record_start, &len, sizeof len);
-    return b->records.len;
-}
-
 static void bench_init(struct bench *b, uint64_t seed)
 {
-    *b = (struct bench){.broker = mem_calloc(sizeof *b->broker), .replayed = keyspace_new()};
-    struct broker *broker = b->broker;
-    settings_init(&broker->settings);
-    broker->settings.zset_max_listpack_entries = 10;
-    broker->positions = mem_calloc(POSITION_SLOTS * sizeof *broker->positions);
-    broker->ks = keyspace_new();
-    arena_init(&broker->arena);
-    effects_init(&broker->fx, &broker->arena);
-    broker->fx.sink = (struct record_sink){begin_record, end_record, b};
-    b->call = (struct call){.broker = broker,
-                            .fx = &broker->fx,
-                            .ks = broker->ks,
-                            .arena = &broker->arena,
-                            .session = mem_calloc(sizeof(struct session))};
+    changes_init(&b->ch);
+    b->ch.broker->settings.zset_max_listpack_entries = 10;
+    b->replayed = keyspace_new();
     rng_seed(&b->rng, seed);
 }
 
 static void bench_fini(struct bench *b)
 {
-    keyspace_free(b->broker->ks);
     keyspace_free(b->replayed);
-    effects_fini(&b->broker->fx);
-    buf_fini(&b->records);
-    arena_fini(&b->broker->arena);
-    settings_fini(&b->broker->settings);
-    mem_free(b->broker->positions);
-    mem_free(b->call.session);
-    mem_free(b->broker);
+    changes_fini(&b->ch);
 }
 
 static size_t apply_records(struct bench *b)
 {
-    size_t at = 0, n = 0, len;
-    effects_finish(&b->broker->fx);
-    for (; at < b->records.len; at += sizeof len + len, n++) {
-        memcpy(&len, b->records.data + at, sizeof len);
-        struct bytes record = {b->records.data + at + sizeof len, len};
-        assert_int_equal(replay_record(b->replayed, record), 0);
-    }
-    b->records.len = 0;
-    effects_reset(&b->broker->fx);
-    arena_reset(&b->broker->arena);
+    changes_end(&b->ch);
+    size_t n = b->ch.count;
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(replay_record(b->replayed, changes_record(&b->ch, i)), 0);
+    changes_forget(&b->ch);
     return n;
 }
 
@@ -111,7 +68,7 @@ static void check_same(struct keyspace *x, struct keyspace *y, struct bytes name
 
 static struct key *find(struct bench *b, struct bytes name)
 {
-    return keyspace_find(b->broker->ks, 0, name, hash_bytes(name));
+    return keyspace_find(b->ch.broker->ks, 0, name, hash_bytes(name));
 }
 
 static void add_some(struct bench *b, struct bytes name, struct bytes member)
@@ -121,8 +78,8 @@ static void add_some(struct bench *b, struct bytes name, struct bytes member)
     double score = (double)rng_below(&b->rng, 8) - 4;
     zset_find(k == NULL ? NULL : k->value.zset, member, &place);
     if (place.found && place.score == score) return;
-    change_zset_assign(&b->call, k, name, &place, score);
-    assert_true(b->broker->fx.ready);
+    change_zset_assign(&b->ch.call, k, name, &place, score);
+    assert_true(b->ch.broker->fx.ready);
 }
 
 static void take_one(struct bench *b, struct bytes name, struct bytes member)
@@ -131,7 +88,7 @@ static void take_one(struct bench *b, struct bytes name, struct bytes member)
     struct zset_place place;
     if (k == NULL || !zset_find(k->value.zset, member, &place)) return;
     bool last = zset_count(k->value.zset) == 1;
-    assert_int_equal(change_zset_take(&b->call, k, name, &place) == NULL, last);
+    assert_int_equal(change_zset_take(&b->ch.call, k, name, &place) == NULL, last);
 }
 
 static void take_span(struct bench *b, struct bytes name)
@@ -141,19 +98,19 @@ static void take_span(struct bench *b, struct bytes name)
     size_t count = zset_count(k->value.zset), start = rng_below(&b->rng, count);
     struct zset_span span = {start, rng_below(&b->rng, count - start) + 1};
     bool all = span.count == count;
-    assert_int_equal(change_zset_take_span(&b->call, k, name, span) == NULL, all);
+    assert_int_equal(change_zset_take_span(&b->ch.call, k, name, span) == NULL, all);
 }
 
 static void store(struct bench *b, struct bytes name)
 {
     struct zset *z = zset_new();
-    struct zset_limits limits = call_zset_limits(&b->call);
+    struct zset_limits limits = call_zset_limits(&b->ch.call);
     char room[8];
     for (uint64_t n = rng_below(&b->rng, 20); n > 0; n--) {
         size_t len = (size_t)sprintf(room, "%u", (unsigned)rng_below(&b->rng, MEMBERS));
         zset_put(z, (struct bytes){room, len}, (double)n, &limits);
     }
-    change_zset_store(&b->call, name, z, "zunionstore");
+    change_zset_store(&b->ch.call, name, z, "zunionstore");
 }
 
 static void test_replay(void **state)
@@ -173,7 +130,7 @@ static void test_replay(void **state)
         else store(&b, name);
         if (rng_below(&b.rng, 3) == 0) { /* several changes in one drain, as in EXEC */
             apply_records(&b);
-            for (int n = 0; n < KEYS; n++) check_same(b.broker->ks, b.replayed, names[n]);
+            for (int n = 0; n < KEYS; n++) check_same(b.ch.broker->ks, b.replayed, names[n]);
         }
     }
     bench_fini(&b);
