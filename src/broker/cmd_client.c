@@ -11,10 +11,16 @@ bool session_name_is_valid(struct bytes name)
     return true;
 }
 
-void session_set_text(struct buf *to, struct bytes text)
+static void set_text(struct buf *to, struct bytes text)
 {
     to->len = 0;
     buf_put(to, text);
+}
+
+void session_set_name(struct session *s, struct bytes name)
+{
+    set_text(&s->name, name);
+    if (s->durable != NULL) s->flags |= SESSION_RENAMED;
 }
 
 static void client_id(struct call *c)
@@ -35,7 +41,7 @@ static void client_setname(struct call *c)
                    "ERR Client names cannot contain spaces, newlines or special characters.");
         return;
     }
-    session_set_text(&c->session->name, c->argv[2]);
+    session_set_name(c->session, c->argv[2]);
     resp_simple(c->reply, "OK");
 }
 
@@ -52,7 +58,7 @@ static void client_setinfo(struct call *c)
                    is_name ? "lib-name" : "lib-ver");
         return;
     }
-    session_set_text(is_name ? &c->session->lib_name : &c->session->lib_version, c->argv[3]);
+    set_text(is_name ? &c->session->lib_name : &c->session->lib_version, c->argv[3]);
     resp_simple(c->reply, "OK");
 }
 

@@ -92,7 +92,7 @@ static void hello(struct call *c)
                    "client and select the RESP protocol version at the same time");
         return;
     }
-    if (h.name.data != NULL) session_set_text(&s->name, h.name);
+    if (h.name.data != NULL) session_set_name(s, h.name);
     s->proto = c->reply->proto = (int)h.proto;
     hub_set_proto(c->broker->hub, &s->subscriber, s->proto);
     resp_map(c->reply, 7);

@@ -128,11 +128,17 @@ struct durable_sub *durable_find_sub(struct broker *b, struct bytes channel, str
     return ch != NULL ? map_get(&ch->by_name, name) : NULL;
 }
 
+/* By the name that the session has; only where that has changed its list is walked. */
 static struct durable_sub *sub_of(const struct session *s, struct bytes channel)
 {
-    for (struct durable_sub *u = s->durable; u != NULL; u = u->next_of_session)
-        if (bytes_eq(channel_name(u->channel), channel)) return u;
-    return NULL;
+    if (s->durable == NULL) return NULL;
+    struct durable_channel *ch = durable_find_channel(s->broker, channel);
+    struct durable_sub *u = ch != NULL ? map_get(&ch->by_name, buf_bytes(&s->name)) : NULL;
+    if (u != NULL && u->session == s) return u;
+    if (ch == NULL || !(s->flags & SESSION_RENAMED)) return NULL;
+    for (u = s->durable; u != NULL && u->channel != ch; u = u->next_of_session) {
+    }
+    return u;
 }
 
 struct key *durable_key(struct broker *b, struct bytes channel)
@@ -318,6 +324,7 @@ static struct durable_sub *add_sub(struct session *s, struct durable_channel *ch
     u->cursor_ordinal = ordinal;
     points_restart(&u->points, position, ordinal);
     u->next_of_session = s->durable;
+    if (s->durable != NULL) s->durable->prev_of_session = u;
     s->durable = u;
     channel_add(ch, u);
     return u;
@@ -404,10 +411,20 @@ static void hand_over(struct broker *b, const struct session *gone, struct bytes
     else hub_subscribe(b->hub, &rival->subscriber, TOPIC_CHANNEL, channel);
 }
 
+static void leave_session(struct durable_sub *u)
+{
+    struct session *s = u->session;
+    if (u->prev_of_session != NULL) u->prev_of_session->next_of_session = u->next_of_session;
+    else s->durable = u->next_of_session;
+    if (u->next_of_session != NULL) u->next_of_session->prev_of_session = u->prev_of_session;
+    if (s->durable == NULL) s->flags &= ~(unsigned)SESSION_RENAMED;
+}
+
 /* The hub's subscription is the caller's to end. */
 static void leave(struct broker *b, struct durable_sub *u)
 {
     struct durable_channel *ch = u->channel;
+    leave_session(u);
     struct bytes name = arena_dup(&b->arena, sub_name(u));
     struct bytes channel = arena_dup(&b->arena, channel_name(ch));
     durable_write_position(b, u, true);
@@ -424,12 +441,8 @@ static void leave(struct broker *b, struct durable_sub *u)
 
 bool durable_unsubscribe(struct broker *b, struct session *s, struct bytes channel)
 {
-    struct durable_sub **at = &s->durable;
-    while (*at != NULL && !bytes_eq(channel_name((*at)->channel), channel))
-        at = &(*at)->next_of_session;
-    struct durable_sub *u = *at;
+    struct durable_sub *u = sub_of(s, channel);
     if (u == NULL) return false;
-    *at = u->next_of_session;
     hub_unsubscribe(b->hub, &s->subscriber, u->state == DURABLE_LIVE ? TOPIC_CHANNEL : TOPIC_BEHIND,
                     channel);
     leave(b, u);
@@ -440,11 +453,7 @@ bool durable_unsubscribe(struct broker *b, struct session *s, struct bytes chann
 void durable_leave_all(struct broker *b, struct session *s)
 {
     if (s->durable == NULL) return;
-    while (s->durable != NULL) {
-        struct durable_sub *u = s->durable;
-        s->durable = u->next_of_session;
-        leave(b, u);
-    }
+    while (s->durable != NULL) leave(b, s->durable);
     s->subscriber.on_sent = NULL;
     durable_done(b);
 }

@@ -21,7 +21,7 @@ struct durable_list {
 struct durable_sub {
     struct session *session;
     struct durable_channel *channel;
-    struct durable_sub *next_of_session;
+    struct durable_sub *prev_of_session, *next_of_session;
     struct durable_list *queue; /* the list it waits on; NULL */
     struct durable_sub *queue_prev, *queue_next;
     struct durable_sub *unsettled_prev, *unsettled_next;

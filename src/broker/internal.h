@@ -159,7 +159,7 @@ bool blocked_unblock(struct broker *b, struct session *s, bool error);
 
 /* cmd_client.c */
 bool session_name_is_valid(struct bytes name);
-void session_set_text(struct buf *to, struct bytes text);
+void session_set_name(struct session *s, struct bytes name);
 
 /* exec.c: replies go where the session now wants them; CLIENT REPLY may have changed it. */
 void call_aim_reply(struct call *c);

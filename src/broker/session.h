@@ -47,6 +47,7 @@ enum session_flag {
     SESSION_REPLY_OFF = 1 << 11,
     SESSION_REPLY_SKIP = 1 << 12,      /* for this command */
     SESSION_REPLY_SKIP_NEXT = 1 << 13, /* for the next one */
+    SESSION_RENAMED = 1 << 14,         /* since it has become a durable subscriber */
 };
 
 struct queued_command { /* between MULTI and EXEC; owns its bytes */
