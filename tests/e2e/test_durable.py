@@ -357,10 +357,11 @@ def test_a_message_above_the_output_limit(durable):
 
 def test_commands(durable):
     client = redis.Redis(port=durable.port, decode_responses=True)
+    base = int(time.time() * 1000) - 10000  # older ones retention takes away
     for n in range(5):
-        client.xadd("news", {"data": n}, id="%d-0" % (1000 * (n + 1)))
+        client.xadd("news", {"data": n}, id="%d-0" % (base + 1000 * (n + 1)))
     client.execute_command("PUBSUB DURABLE RESET news me 0")
-    client.execute_command("PUBSUB DURABLE RESET news late 3000")
+    client.execute_command("PUBSUB DURABLE RESET news late %d" % (base + 3000))
 
     def listed():
         rows = client.execute_command("PUBSUB DURABLE LIST news")
@@ -382,7 +383,7 @@ def test_commands(durable):
     told = client.execute_command("PUBSUB SUBSCRIBERS news")
     row = dict(zip(told[1][0][::2], told[1][0][1::2]))
     assert row["name"] == "late" and row["state"] == "live"
-    client.execute_command("PUBSUB DURABLE RESET news late 4000")
+    client.execute_command("PUBSUB DURABLE RESET news late %d" % (base + 4000))
     got.clear()
     wait_until(lambda: (got.append(sub.get_message(timeout=0.1)) or len([m for m in got if m]) == 2), 10)
     assert [m["data"] for m in got if m] == ["3", "4"]
