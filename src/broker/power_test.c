@@ -249,11 +249,11 @@ static void check_use(struct world *w, struct bench *b, const struct buf *expect
     check_dump(w, b, expected, "saved and started again");
 }
 
-/* One time in four the disk has lost the newest of two snapshots as well. */
+/* One time in two the disk has lost the newest of two snapshots as well. */
 static void lose_snapshot(struct world *w, const char *dir)
 {
     uint64_t positions[4];
-    if (below(w, 4) > 0 || snapshot_list(NULL, dir, positions, 4) < SNAPSHOTS_KEPT) return;
+    if (below(w, 2) > 0 || snapshot_list(NULL, dir, positions, 4) < SNAPSHOTS_KEPT) return;
     must(snapshot_set_aside(NULL, dir, positions[0]) == 0);
     seen.fallbacks++;
 }
