@@ -63,6 +63,46 @@ static void test_streams_are_bounded(void **state)
     peer_close(&p);
 }
 
+/* What could leave now, as far as the journal has come. */
+static size_t ready(const struct peer *p)
+{
+    struct bytes runs[8];
+    uint64_t covered = journal_covered(bench.broker->journal);
+    size_t all = 0, n = subscriber_ready(&p->session->subscriber, covered, runs, 8);
+    for (size_t i = 0; i < n; i++) all += runs[i].len;
+    return all;
+}
+
+static size_t waiting(const struct peer *p)
+{
+    return subscriber_pending(&p->session->subscriber);
+}
+
+/* Neither who is live nor who reads on in the stream hears of what a crash could take back. */
+static void test_nothing_is_heard_before_it_is_kept(void **state)
+{
+    struct peer p, live, behind;
+    peer_open(&p, &bench);
+    open_named(&live, "live");
+    open_named(&behind, "behind");
+    expect(&live, "SUBSCRIBE news", SUBSCRIBED);
+    expect(&p, "PUBSUB DURABLE RESET news behind 0", "+OK\r\n");
+    expect(&p, "PUBLISH news one", ":1\r\n");
+    expect(&behind, "SUBSCRIBE news", SUBSCRIBED);
+    broker_spread(bench.broker);
+    assert_true(waiting(&live) > 0 && waiting(&behind) > 0);
+    assert_int_equal(ready(&live), 0);
+    assert_int_equal(ready(&behind), 0);
+    broker_turn_end(bench.broker);
+    struct journal *j = bench.broker->journal;
+    assert_int_equal(journal_wait(j, journal_head(j)), 0);
+    assert_int_equal(ready(&live), waiting(&live));
+    assert_int_equal(ready(&behind), waiting(&behind));
+    peer_close(&p);
+    peer_close(&live);
+    peer_close(&behind);
+}
+
 /* ---- Ids that jump ---- */
 
 /* XSETID takes the stream's end ahead: who joins then stands behind the last push. */
@@ -202,6 +242,26 @@ static void test_window(void **state)
     peer_close(&s);
 }
 
+/* Who unsubscribes on a connection that goes on has not read what its kernel may still hold. */
+static void test_window_of_who_lets_go(void **state)
+{
+    struct peer p, s;
+    configure("CONFIG SET durable-window-bytes 0");
+    peer_open(&p, &bench);
+    open_named(&s, "me");
+    s.progress.peer_window = 65536;
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    expect(&p, "PUBLISH news one", ":1\r\n");
+    expect(&s, NULL, MESSAGE("one", 3));
+    settle();
+    expect(&s, "UNSUBSCRIBE news", "*3\r\n$11\r\nunsubscribe\r\n$4\r\nnews\r\n:0\r\n");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    turn();
+    expect(&s, NULL, MESSAGE("one", 3));
+    peer_close(&p);
+    peer_close(&s);
+}
+
 static void test_second_of_a_name_is_ordinary(void **state)
 {
     struct peer p, s, t;
@@ -268,6 +328,26 @@ static void test_stream_made_anew(void **state)
     peer_close(&s);
 }
 
+/* What was read of the old one counts for nothing in the new one. */
+static void test_lag_of_a_stream_made_anew(void **state)
+{
+    struct peer p, s;
+    configure("CONFIG SET durable-window-bytes 0");
+    peer_open(&p, &bench);
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    for (int i = 0; i < 5; i++) expect(&p, "PUBLISH news x", ":1\r\n");
+    peer_take(&s);
+    settle();
+    expect(&p, "DEL news", ":1\r\n");
+    expect(&p, "PUBLISH news one", ":1\r\n");
+    peer_close(&s); /* before that has left */
+    expect(&p, "PUBLISH news two", ":0\r\n");
+    struct bytes listed = peer_run(&p, "PUBSUB DURABLE LIST news");
+    assert_non_null(memmem(listed.data, listed.len, "$3\r\nlag\r\n:2\r\n", 13));
+    peer_close(&p);
+}
+
 static void test_expiry(void **state)
 {
     struct peer p, s;
@@ -286,6 +366,30 @@ static void test_expiry(void **state)
     turn();
     assert_int_equal(stats_now().expired, 1);
     peer_close(&p);
+}
+
+/* While the server was away nobody could come back. */
+static void test_absence_of_the_server(void **state)
+{
+    struct peer s;
+    struct durable_stats stats;
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    turn();
+    peer_close(&s);
+    bench_close(&bench);
+    bench_now_us += 3600 * INT64_C(1000000);
+    bench_open(&bench);
+    configure("CONFIG SET durable news* durable-subscriber-expiry 60");
+    bench_now_us += 59 * INT64_C(1000000);
+    settle();
+    durable_stats(bench.broker, &stats);
+    assert_int_equal(stats.absent, 1);
+    assert_int_equal(stats.expired, 0);
+    bench_now_us += 2 * INT64_C(1000000);
+    settle();
+    durable_stats(bench.broker, &stats);
+    assert_int_equal(stats.expired, 1);
 }
 
 static void test_limit(void **state)
@@ -460,15 +564,19 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_publish_appends),
         TEST(test_streams_are_bounded),
+        TEST(test_nothing_is_heard_before_it_is_kept),
         TEST(test_end_set_ahead),
         TEST(test_end_set_back),
         TEST(test_position_beyond_the_end),
         TEST(test_what_was_missed_comes),
         TEST(test_window),
+        TEST(test_window_of_who_lets_go),
         TEST(test_second_of_a_name_is_ordinary),
         TEST(test_deleted_stream),
         TEST(test_stream_made_anew),
+        TEST(test_lag_of_a_stream_made_anew),
         TEST(test_expiry),
+        TEST(test_absence_of_the_server),
         TEST(test_limit),
         TEST(test_which_names),
         TEST(test_how_far_behind),

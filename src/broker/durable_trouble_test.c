@@ -4,12 +4,15 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "broker/durable_priv.h"
 #include "broker/durable_testing.h"
 #include "broker/retention.h"
+#include "keys/stream_store.h"
+#include "log/chunks.h"
 
 /* ---- Streams that are not what they were ---- */
 
@@ -373,6 +376,80 @@ static void test_memory_of_a_large_message(void **state)
     peer_close(&s);
 }
 
+/* What is given back is what the stream has: an ordinary channel's messages stay. */
+static void test_ordinary_messages_stay(void **state)
+{
+    struct peer p, s;
+    configure("CONFIG SET durable-spill-bytes 8kb");
+    peer_open(&p, &bench);
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    peer_run(&s, "SUBSCRIBE talk");
+    publish_many(&p, "news", 5);
+    expect(&p, "PUBLISH talk one", ":1\r\n");
+    publish_many(&p, "news", 15);
+    expect(&p, "PUBLISH talk two", ":1\r\n");
+    durable_check_output(bench.broker, s.session, true);
+    assert_int_equal(stats_now().spilled, 1);
+    assert_int_equal(stats_now().behind, 1);
+    expect(&s, NULL,
+           "*3\r\n$7\r\nmessage\r\n$4\r\ntalk\r\n$3\r\none\r\n"
+           "*3\r\n$7\r\nmessage\r\n$4\r\ntalk\r\n$3\r\ntwo\r\n");
+    turn();
+    assert_int_equal(peer_take(&s).len, 20 * strlen(MESSAGE("", 1000)) + 20 * 1000);
+    assert_int_equal(stats_now().live, 1);
+    peer_close(&p);
+    peer_close(&s);
+}
+
+/* ---- Damage ---- */
+
+static void reopen(void)
+{
+    bench_close(&bench);
+    bench.settings.stream_memory = 32 << 10;
+    bench_open(&bench);
+    configure("CONFIG SET durable news*");
+}
+
+/* Who reads on and comes to a damaged chunk is closed and keeps its position: what lies behind the
+ * damage must not be taken for all there is. */
+static void test_damage_is_not_passed_over(void **state)
+{
+    struct peer p, s;
+    struct chunks_stats chunks = {0};
+    struct stream_store_stats store = {0};
+    char path[128];
+    reopen();
+    peer_open(&p, &bench);
+    publish_many(&p, "news", 300);
+    for (int i = 0; chunks.written == 0 || store.sealing_bytes > 0; i++) {
+        assert_true(i < 100000);
+        usleep(100);
+        turn();
+        chunks_stats(bench.broker->chunks, &chunks);
+        stream_store_stats(bench.broker->streams, &store);
+    }
+    expect(&p, "PUBSUB DURABLE RESET news me 0", "+OK\r\n");
+    expect(&p, "SAVE", "+OK\r\n");
+    peer_close(&p);
+    snprintf(path, sizeof path, "%s/chunks-000000000001.dat", bench.dir);
+    FILE *f = fopen(path, "r+");
+    assert_true(f != NULL && fseek(f, 20000, SEEK_SET) == 0 && fputc('!', f) == '!');
+    fclose(f);
+    reopen();
+    open_named(&s, "me");
+    expect(&s, "SUBSCRIBE news", SUBSCRIBED);
+    settle();
+    assert_true(s.closed);
+    expect(&s, NULL, "");
+    peer_close(&s);
+    peer_open(&p, &bench);
+    struct bytes listed = peer_run(&p, "PUBSUB DURABLE LIST news");
+    assert_non_null(memmem(listed.data, listed.len, "$3\r\n0-0\r\n", 9));
+    peer_close(&p);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -395,6 +472,8 @@ int main(void)
         TEST(test_slow_one_that_quits),
         TEST(test_counts_of_who_is_behind),
         TEST(test_memory_of_a_large_message),
+        TEST(test_ordinary_messages_stay),
+        TEST(test_damage_is_not_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
