@@ -117,6 +117,7 @@ static const char *const templates[] = {
     "XADD X IDMPAUTO F * F V",
     "XCFGSET X IDMP-MAXSIZE 2",
     "XRETAIN X AGE 7d BYTES 1mb",
+    "XRETAIN X UNTIL-ACKED",
     "XRETAIN X DEFAULT",
     "XDEL X J J",
     "XTRIM X MINID = J ACKED",
@@ -310,10 +311,47 @@ static void test_long_lives(void **state)
     for (int i = 0; i < 3; i++) run(3, 6000);
 }
 
+/* One command delivers, claims or acknowledges more than a record holds. */
+static void test_thousands_at_once(void **state)
+{
+    enum { ENTRIES = 9000 };
+    struct bench b;
+    struct peer p;
+    struct buf line = {0}, before = {0}, after = {0};
+    bench_init(&b);
+    bench_open(&b);
+    peer_open(&p, &b);
+    for (int i = 1; i <= ENTRIES; i++) {
+        char text[40];
+        snprintf(text, sizeof text, "XADD x %d-0 f v", i);
+        peer_run(&p, text);
+    }
+    peer_run(&p, "XGROUP CREATE x g 0");
+    peer_run(&p, "XREADGROUP GROUP g one COUNT 9000 STREAMS x >");
+    peer_run(&p, "XAUTOCLAIM x g two 0 1000 COUNT 6000 JUSTID");
+    buf_printf(&line, "XACK x g");
+    for (int i = 1; i <= ENTRIES; i++)
+        if (i % 5 > 0) buf_printf(&line, " %d-0", i);
+    buf_putc(&line, '\0');
+    assert_true(bytes_eq(peer_run(&p, line.data), BYTES(":7200\r\n")));
+    bench_dump(&b, &before);
+    peer_close(&p);
+    bench_close(&b);
+    bench_open(&b);
+    bench_dump(&b, &after);
+    assert_same(&before, &after);
+    bench_close(&b);
+    bench_remove(&b);
+    buf_fini(&line);
+    buf_fini(&before);
+    buf_fini(&after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_short_lives),
+        cmocka_unit_test(test_thousands_at_once),
         cmocka_unit_test(test_long_lives),
     };
     const char *seed = getenv("LEAT_TEST_SEED");

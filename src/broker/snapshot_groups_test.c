@@ -1,7 +1,9 @@
 /* Snapshots of streams whose groups change all the time: after a start from one everything in them
  * is as it was. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +13,9 @@
 
 #include "base/hash.h"
 #include "broker/snapshot_testing.h"
+#include "keys/stream.h"
+#include "keys/stream_group.h"
+#include "log/file.h"
 
 enum { ENTRIES = 9000, STREAMS = 3, GROUPS = 4, CONSUMERS = 40 };
 
@@ -120,11 +125,78 @@ static void test_all_is_in_it(void **state)
     world_fini(&w);
 }
 
+/* ---- One that fails ---- */
+
+/* What becomes of writes to a snapshot's file. */
+enum disk { DISK_GOOD, DISK_SLOW, DISK_BAD };
+static atomic_int disk = DISK_GOOD;
+static atomic_int snapshot_fd = -1;
+
+static int open_noting(void *ctx, const char *path, int flags, mode_t mode)
+{
+    int fd = file_layer_real.open(ctx, path, flags, mode);
+    if (strstr(path, "snapshot.tmp") != NULL) snapshot_fd = fd;
+    return fd;
+}
+
+static ssize_t pwritev_as_told(void *ctx, int fd, const struct iovec *iov, int count,
+                               uint64_t offset)
+{
+    while (fd == snapshot_fd && disk == DISK_SLOW)
+        nanosleep(&(struct timespec){.tv_nsec = 10000}, NULL);
+    if (fd == snapshot_fd && disk == DISK_BAD) return -EIO;
+    return file_layer_real.pwritev(ctx, fd, iov, count, offset);
+}
+
+/* Does the walk stand among the groups of some stream? */
+static bool is_among_groups(struct world *w)
+{
+    for (unsigned s = 0; s < STREAMS; s++) {
+        char text[16];
+        struct bytes name = {text, (size_t)snprintf(text, sizeof text, "s%u", s)};
+        struct key *k = keyspace_find(w->bench.broker->ks, 0, name, hash_bytes(name));
+        if (stream_of(k)->groups->place.group != NULL) return true;
+    }
+    return false;
+}
+
+/* The next snapshot begins at the beginning, not where one that failed stood. */
+static void test_after_one_that_failed(void **state)
+{
+    struct file_layer files = file_layer_real;
+    struct world w;
+    files.open = open_noting;
+    files.pwritev = pwritev_as_told;
+    world_init(&w, 7);
+    w.bench.files = &files;
+    world_open(&w);
+    fill(&w);
+    for (unsigned c = 0; c < 1000; c++) run(&w, "XGROUP CREATECONSUMER s0 g1 more%u", c);
+    disk = DISK_SLOW;
+    assert_true(snapshots_request(w.bench.broker, false));
+    for (unsigned i = 0; !is_among_groups(&w); i++) {
+        assert_true(i < 100000);
+        step(&w);
+    }
+    disk = DISK_BAD;
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL); /* the writer has met it */
+    while (snapshots_in_progress(w.bench.broker)) step(&w);
+    assert_true(is_among_groups(&w)); /* or it has come to its end first */
+    disk = DISK_GOOD;
+    assert_true(snapshots_request(w.bench.broker, false));
+    finish_snapshot(&w);
+    check_restart(&w);
+    assert_true(w.bench.broker->load.has_snapshot);
+    world_close(&w);
+    world_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_changes_beside_the_walk),
         cmocka_unit_test(test_all_is_in_it),
+        cmocka_unit_test(test_after_one_that_failed),
     };
     world_tick_us = 400;
     hash_seed();

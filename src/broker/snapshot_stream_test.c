@@ -394,6 +394,26 @@ static void test_closed_but_not_sealed(void **state)
     }
 }
 
+/* What XRETAIN has set is in a snapshot as in the journal. */
+static void test_retention(void **state)
+{
+    static const char *const options[] = {"AGE 520w", "BYTES 1gb", "UNTIL-ACKED",
+                                          "AGE 520w BYTES 1gb UNTIL-ACKED"};
+    struct world w;
+    streams_init(&w, 9);
+    for (int i = 0; i < 4; i++) {
+        run(&w, "XADD r%d * a b", i);
+        struct bytes ok = run(&w, "XRETAIN r%d %s", i, options[i]);
+        assert_true(bytes_eq(ok, BYTES("+OK\r\n")));
+    }
+    check_crash(&w);
+    assert_true(snapshots_request(w.bench.broker, false));
+    finish_snapshot(&w);
+    check_crash(&w);
+
+    streams_fini(&w);
+}
+
 /* Whatever of a stream its copies keep alive, each file goes when the last of them is gone. */
 static void test_copies(void **state)
 {
@@ -444,9 +464,13 @@ static void test_falls_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_last_id_below_the_deleted), cmocka_unit_test(test_in_parts),
-        cmocka_unit_test(test_closed_but_not_sealed),     cmocka_unit_test(test_copies),
-        cmocka_unit_test(test_changes_beside_the_walk),   cmocka_unit_test(test_falls_back),
+        cmocka_unit_test(test_last_id_below_the_deleted),
+        cmocka_unit_test(test_in_parts),
+        cmocka_unit_test(test_closed_but_not_sealed),
+        cmocka_unit_test(test_retention),
+        cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_changes_beside_the_walk),
+        cmocka_unit_test(test_falls_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
