@@ -410,7 +410,6 @@ static void test_retention(void **state)
     assert_true(snapshots_request(w.bench.broker, false));
     finish_snapshot(&w);
     check_crash(&w);
-
     streams_fini(&w);
 }
 
