@@ -96,7 +96,7 @@ static void on_acceptable(void *arg, unsigned ready)
     struct listener *l = arg;
     server_begin_turn(l->server);
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        struct sockaddr_storage peer;
+        struct sockaddr_storage peer = {0};
         socklen_t n = sizeof peer;
         int fd = accept4(l->fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
@@ -132,14 +132,14 @@ static int bind_address(struct server *s, const struct addrinfo *a, int backlog)
     if (fd < 0) return -errno;
     set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (a->ai_family == AF_INET6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, backlog) < 0) {
+    struct sockaddr_storage own = {0};
+    socklen_t n = sizeof own;
+    if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, backlog) < 0 ||
+        getsockname(fd, (struct sockaddr *)&own, &n) < 0) {
         int error = -errno;
         close(fd);
         return error;
     }
-    struct sockaddr_storage own;
-    socklen_t n = sizeof own;
-    getsockname(fd, (struct sockaddr *)&own, &n);
     s->port = ntohs(own.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&own)->sin6_port
                                               : ((struct sockaddr_in *)&own)->sin_port);
     add_listener(s, fd, false);
