@@ -8,6 +8,7 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "differential")]
 
+from support.cli import Cli  # noqa: E402
 from support.servers import TOP, Leat, Redis  # noqa: E402
 
 
@@ -44,6 +45,24 @@ def either(request):
     with server:
         server.kind = request.param
         yield server.start("--sync", "no") if request.param == "leat" else server.start()
+
+
+@pytest.fixture(scope="module", params=["redis", "leat"])
+def cli_server(request):
+    """Each in turn, for all of a module's tests of the commands for people."""
+    server = Redis() if request.param == "redis" else Leat()
+    with server:
+        server.kind = request.param
+        yield server.start() if request.param == "redis" else server.start("--sync", "no")
+
+
+@pytest.fixture
+def cli(cli_server):
+    """Runs such commands against it, with nothing in it."""
+    made = Cli(cli_server, cli_server.kind)
+    made.call("FLUSHALL")
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -8,26 +8,8 @@ import time
 
 import pytest
 
-from support.cli import Cli
 from support.resp import texts
-from support.servers import Leat, Redis, leat_binary
-
-
-@pytest.fixture(scope="module", params=["redis", "leat"])
-def server(request):
-    made = Redis() if request.param == "redis" else Leat()
-    with made:
-        made.start(*(() if request.param == "redis" else ("--sync", "no")))
-        made.kind = request.param
-        yield made
-
-
-@pytest.fixture
-def cli(server):
-    made = Cli(server, server.kind)
-    made.call("FLUSHALL")
-    yield made
-    made.close()
+from support.servers import leat_binary
 
 
 def add(cli, stream, *ids):
