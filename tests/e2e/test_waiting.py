@@ -9,6 +9,7 @@ import time
 import pytest
 
 from support.resp import Connection, encode, texts, to_bytes
+from support.waiting import blocked, until_blocked
 
 
 class Clients:
@@ -22,14 +23,10 @@ class Clients:
         return self.made[-1]
 
     def blocked(self):
-        info = self.act.call("INFO", "clients")[1].decode()
-        return int(info.split("blocked_clients:")[1].split()[0])
+        return blocked(self.act)
 
     def until_blocked(self, count):
-        until = time.monotonic() + 5
-        while self.blocked() != count:
-            assert time.monotonic() < until, "%d blocked, not %d" % (self.blocked(), count)
-            time.sleep(0.002)
+        until_blocked(self.act, count)
 
     def waiting(self, *args):
         """A connection that waits in this command."""

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from support.resp import Connection, encode, texts, to_bytes
+from support.resp import Connection, encode, texts
 from support.servers import Leat
+from support.waiting import blocked, waits
 
 
 @pytest.fixture
@@ -30,21 +31,6 @@ def is_error(reply, text):
 
 def maps(reply):
     return [dict(zip(m[::2], m[1::2])) for m in texts(reply)]
-
-
-def blocked(conn):
-    clients = conn.call("INFO", "clients")[1].decode()
-    return int(clients.split("blocked_clients:")[1].split()[0])
-
-
-def waits(conns, number, *args):
-    """Sends a command that blocks, and returns when the server has it blocked."""
-    before = blocked(conns[0])
-    conns[number].send(encode([to_bytes(a) for a in args]))
-    until = time.monotonic() + 5
-    while blocked(conns[0]) != before + 1:
-        assert time.monotonic() < until
-        time.sleep(0.002)
 
 
 def fill(c, key, count, *groups):

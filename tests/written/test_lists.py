@@ -1,10 +1,9 @@
 """Lists, where Redis 7.2 differs from Debian's 7.0: each case cites what it follows."""
 
-import time
-
 import pytest
 
-from support.resp import Connection, encode, texts, to_bytes
+from support.resp import Connection, texts
+from support.waiting import blocked, waits
 
 
 @pytest.fixture
@@ -15,21 +14,6 @@ def conns(shared_leat):
     yield made
     for conn in made:
         conn.close()
-
-
-def waits(conns, number, *args):
-    """Sends a command that blocks, and returns when the server has it blocked."""
-    before = blocked(conns[0])
-    conns[number].send(encode([to_bytes(a) for a in args]))
-    until = time.monotonic() + 5
-    while blocked(conns[0]) != before + 1:
-        assert time.monotonic() < until
-        time.sleep(0.002)
-
-
-def blocked(conn):
-    info = conn.call("INFO", "clients")[1].decode()
-    return int(info.split("blocked_clients:")[1].split()[0])
 
 
 def encoding(conn, key):

@@ -5,8 +5,9 @@ import time
 
 import pytest
 
-from support.resp import Connection, encode, texts, to_bytes
+from support.resp import Connection, encode, texts
 from support.servers import Leat
+from support.waiting import blocked, waits
 
 
 @pytest.fixture
@@ -27,21 +28,6 @@ def c(conns):
 def info(conn, key):
     items = texts(conn.call("XINFO", "STREAM", key))
     return dict(zip(items[::2], items[1::2]))
-
-
-def waits(conns, number, *args):
-    """Sends a command that blocks, and returns when the server has it blocked."""
-    before = blocked(conns[0])
-    conns[number].send(encode([to_bytes(a) for a in args]))
-    until = time.monotonic() + 5
-    while blocked(conns[0]) != before + 1:
-        assert time.monotonic() < until
-        time.sleep(0.002)
-
-
-def blocked(conn):
-    clients = conn.call("INFO", "clients")[1].decode()
-    return int(clients.split("blocked_clients:")[1].split()[0])
 
 
 def until(condition, seconds=10):
