@@ -176,8 +176,10 @@ void broker_turn_begin(struct broker *b)
     b->mono_us = b->options.monotonic_us();
     hub_set_time(b->hub, b->now_ms);
     end_pause(b);
-    b->streams->memory_max = (uint64_t)b->settings.stream_memory;
-    if (!b->loading) stream_store_turn(b->streams);
+    if (!b->loading) { /* until then the store is the loading thread's */
+        b->streams->memory_max = (uint64_t)b->settings.stream_memory;
+        stream_store_turn(b->streams);
+    }
     if (b->blocked_count > 0) {
         blocked_look_at_loads(b);
         blocked_look_at_journal(b);

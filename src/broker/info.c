@@ -168,7 +168,7 @@ static void section_replication(struct broker *b, struct buf *out)
     put_text(out, "master_failover_state", "no-failover");
     put_text(out, "master_replid", b->run_id);
     put_text(out, "master_replid2", "0000000000000000000000000000000000000000");
-    put(out, "master_repl_offset", (int64_t)journal_head(b->journal));
+    put(out, "master_repl_offset", b->loading ? 0 : (int64_t)journal_head(b->journal));
     put(out, "second_repl_offset", -1);
     put(out, "repl_backlog_active", 0);
     put(out, "repl_backlog_size", 0);
@@ -244,6 +244,7 @@ static void section_keyspace(struct broker *b, struct buf *out)
 static void section_streams(struct broker *b, struct buf *out)
 {
     struct stream_store_stats stats;
+    if (b->loading) return; /* another thread's until then */
     stream_store_stats(b->streams, &stats);
     buf_printf(out,
                "stream_open_bytes:%llu\r\nstream_sealing_bytes:%llu\r\nstream_cached_bytes:%llu\r\n"

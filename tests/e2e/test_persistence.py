@@ -178,6 +178,8 @@ def test_while_it_starts(make_leat, slow):
     server.start("--sync", "no", env=dict(faults.env(), **SMALL))
     conn = Connection(server.port)
     write(conn, 600)
+    for _ in range(300):
+        conn.call("XADD", "s", "*", "data", "x" * 1000)
     if slow == ".snap":
         save(conn)
     server.kill()
@@ -188,6 +190,8 @@ def test_while_it_starts(make_leat, slow):
         until(lambda: server_answers(server.port))
         conn = Connection(server.port)
         asked = [conn.call(*args) for args in (["GET", "k1"], ["SET", "k1", "x"], ["PUBLISH", "a", "b"], ["XADD", "s", "*", "f", "v"])]
+        for args in (["INFO", "everything"], ["PUBSUB", "SUBSCRIBERS", "a"], ["CLIENT", "LIST"], ["CONFIG", "SET", "stream-memory", "2mb"]):
+            assert conn.call(*args)[0] != b"-", args
         said = info(conn)
         assert said["loading"] == "1" and float(said["loading_loaded_perc"]) <= 100
         assert int(said["loading_loaded_bytes"]) <= int(said["loading_total_bytes"])
@@ -199,7 +203,7 @@ def test_while_it_starts(make_leat, slow):
         starts.join(30)
     assert info(conn)["loading"] == "0"
     assert texts(conn.call("GET", "k1")) == b"v" * 10000
-    assert texts(conn.call("DBSIZE")) == 50
+    assert texts(conn.call("DBSIZE")) == 51 and texts(conn.call("XLEN", "s")) == 300
 
 
 def server_answers(port):
