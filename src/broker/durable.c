@@ -417,6 +417,7 @@ static void leave_session(struct durable_sub *u)
     if (u->prev_of_session != NULL) u->prev_of_session->next_of_session = u->next_of_session;
     else s->durable = u->next_of_session;
     if (u->next_of_session != NULL) u->next_of_session->prev_of_session = u->prev_of_session;
+    if (s->durable_next == u) s->durable_next = u->next_of_session;
     if (s->durable == NULL) s->flags &= ~(unsigned)SESSION_RENAMED;
 }
 

@@ -19,15 +19,22 @@ enum {
 
 /* ---- States ---- */
 
+static void make_ready(struct durable_sub *u)
+{
+    if (u->state == DURABLE_BEHIND && u->queue == NULL)
+        durable_queue(&u->session->broker->durable->ready, u);
+}
+
 /* When all it was fed has left, who of its subscriptions is behind gets more. What else waits for
  * it does not count: beside a busy channel there is always something. */
 static void on_sent(struct subscriber *s)
 {
     struct session *session = session_of_subscriber(s);
+    struct durable_sub *from = session->durable_next;
     if (session->durable_end > s->sent) return;
-    for (struct durable_sub *u = session->durable; u != NULL; u = u->next_of_session)
-        if (u->state == DURABLE_BEHIND && u->queue == NULL)
-            durable_queue(&session->broker->durable->ready, u);
+    session->durable_next = NULL;
+    for (struct durable_sub *u = from; u != NULL; u = u->next_of_session) make_ready(u);
+    for (struct durable_sub *u = session->durable; u != from; u = u->next_of_session) make_ready(u);
 }
 
 void durable_go_behind(struct broker *b, struct durable_sub *u, bool subscribed)
@@ -171,6 +178,16 @@ static size_t feed(struct broker *b, struct durable_sub *u)
     return bytes;
 }
 
+/* Who is behind on many channels at once is fed no more than on one, and then goes on with those
+ * that had nothing. */
+static bool has_room(struct durable_sub *u)
+{
+    struct session *s = u->session;
+    if (s->durable_end < s->subscriber.sent + PIECE_BYTES_MAX) return true;
+    if (s->durable_next == NULL) s->durable_next = u;
+    return false;
+}
+
 void durable_feed(struct broker *b)
 {
     struct durable *d = b->durable;
@@ -178,7 +195,7 @@ void durable_feed(struct broker *b)
     size_t bytes = 0;
     while (bytes < TURN_BYTES_MAX && (u = d->ready.first) != NULL) {
         durable_unqueue(u);
-        if (!(u->session->flags & SESSION_CLOSING)) bytes += feed(b, u);
+        if (!(u->session->flags & SESSION_CLOSING) && has_room(u)) bytes += feed(b, u);
         if (u == last) break;
     }
     d->scratch.len = 0; /* a large message does not keep its memory */

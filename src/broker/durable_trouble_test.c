@@ -188,6 +188,41 @@ static void test_busy_neighbour(void **state)
     peer_close(&s);
 }
 
+/* Behind on many channels, a connection costs what one costs that is behind on one; and all come.
+ */
+static void test_behind_on_many_channels(void **state)
+{
+    enum { CHANNELS = 60, MESSAGES = 40 };
+    struct peer p, s;
+    struct buf line = {0};
+    char name[16];
+    buf_printf(&line, "SUBSCRIBE");
+    for (int i = 0; i < CHANNELS; i++) buf_printf(&line, " news%d", i);
+    buf_putc(&line, '\0');
+    peer_open(&p, &bench);
+    open_named(&s, "me");
+    peer_run(&s, line.data);
+    peer_close(&s);
+    for (int i = 0; i < CHANNELS; i++) {
+        snprintf(name, sizeof name, "news%d", i);
+        publish_many(&p, name, MESSAGES);
+    }
+    open_named(&s, "me");
+    peer_run(&s, line.data);
+    for (int i = 0; i < 50; i++) turn();
+    assert_in_range(subscriber_pending(&s.session->subscriber), 100 * 1000, 300 * 1000);
+    size_t all = 0;
+    for (int i = 0; i < 100; i++) {
+        all += peer_take(&s).len;
+        turn();
+    }
+    assert_int_equal(stats_now().behind, 0);
+    assert_true(all > CHANNELS * MESSAGES * 1000);
+    buf_fini(&line);
+    peer_close(&p);
+    peer_close(&s);
+}
+
 /* What is published on ordinary channels counts for the limits, also for who is durable beside. */
 static void test_ordinary_output_is_limited(void **state)
 {
@@ -463,6 +498,7 @@ int main(void)
         TEST(test_rival_by_another_name),
         TEST(test_rival_with_output),
         TEST(test_busy_neighbour),
+        TEST(test_behind_on_many_channels),
         TEST(test_ordinary_output_is_limited),
         TEST(test_kept_until_surely_acknowledged),
         TEST(test_whoever_makes_it_it_is_bounded),

@@ -85,11 +85,12 @@ struct session {
 
     struct queued_command *queue;
     size_t queue_count, queue_cap, queue_bytes;
-    unsigned queue_flags;        /* of all its commands */
-    struct watched_key *watched; /* list */
-    struct blocked *blocked;     /* NULL when not */
-    struct durable_sub *durable; /* its durable subscriptions; NULL: none */
-    uint64_t durable_end;        /* of the output up to here, no limit counts what is left */
+    unsigned queue_flags;             /* of all its commands */
+    struct watched_key *watched;      /* list */
+    struct blocked *blocked;          /* NULL when not */
+    struct durable_sub *durable;      /* its durable subscriptions; NULL: none */
+    struct durable_sub *durable_next; /* that had nothing when others were fed; NULL: none */
+    uint64_t durable_end;             /* of the output up to here, no limit counts what is left */
 };
 
 /* Whose subscriber this is. */
