@@ -1,6 +1,7 @@
 """Durable channels from outside: named subscribers that are killed, stopped, slowed and started again, a server that
 is killed, and every acknowledged PUBLISH comes to every one of them, for the first time in order."""
 
+import contextlib
 import os
 import random
 import re
@@ -142,16 +143,34 @@ def durable(make_leat):
     return make_leat().start("--sync", "no", "--durable", "news*", "--loglevel", "verbose")
 
 
-def start_all(programs):
-    for p in programs:
-        p.start()
-
-
 def everything_came(programs, port, channel):
     published = stream_of(port, channel)
     if not published:
         return False
     return all(p.lives() and p.lives()[-1] and p.lives()[-1][-1] == published[-1] for p in programs)
+
+
+@contextlib.contextmanager
+def at_work(publisher, programs):
+    try:
+        for p in programs:
+            p.start()
+        publisher.start()
+        yield
+    finally:
+        publisher.going = False
+        for p in programs:
+            p.kill()
+
+
+def stop_and_check(publisher, programs):
+    """When all has come to everybody: what was published."""
+    publisher.stop()
+    wait_until(lambda: everything_came(programs, publisher.port, publisher.channel))
+    published = stream_of(publisher.port, publisher.channel)
+    for p in programs:
+        assert check(p, published, publisher.size) == len(published)
+    return published
 
 
 @pytest.mark.parametrize("seed", range(1, 40 if os.environ.get("LEAT_TORTURE") else 2))
@@ -160,9 +179,7 @@ def test_subscribers_are_killed_stopped_and_restarted(durable, tmp_path, seed):
     programs = [Program(kind, durable.port, "%s%d" % (kind, i), "news", str(tmp_path), *options)
                 for i, (kind, options) in enumerate([("python", []), ("node", []), ("python", ["--slow"])])]
     publisher = Publisher(durable.port, "news", pause=0.001)
-    try:
-        start_all(programs)
-        publisher.start()
+    with at_work(publisher, programs):
         for _ in range(8):
             p = rng.choice(programs)
             what = rng.choice(["kill", "stop", "kill while stopped", "terminate"])
@@ -181,16 +198,7 @@ def test_subscribers_are_killed_stopped_and_restarted(durable, tmp_path, seed):
             else:
                 p.signal(signal.SIGCONT)
             time.sleep(0.2)
-        publisher.stop()
-        wait_until(lambda: everything_came(programs, durable.port, "news"))
-        published = stream_of(durable.port, "news")
-        assert published == publisher.acknowledged
-        for p in programs:
-            assert check(p, published, 200) == len(published)
-    finally:
-        publisher.going = False
-        for p in programs:
-            p.kill()
+        assert stop_and_check(publisher, programs) == publisher.acknowledged
 
 
 def test_server_is_killed(make_leat, tmp_path):
@@ -198,25 +206,14 @@ def test_server_is_killed(make_leat, tmp_path):
     leat.start("--sync", "always", "--durable", "news*")
     programs = [Program(kind, leat.port, kind, "news", str(tmp_path)) for kind in ("python", "node")]
     publisher = Publisher(leat.port, "news")
-    try:
-        start_all(programs)
-        publisher.start()
+    with at_work(publisher, programs):
         for _ in range(3):
             time.sleep(0.7)
             leat.kill()
             time.sleep(0.1)
             leat.start("--sync", "always", "--durable", "news*")
         time.sleep(0.5)
-        publisher.stop()
-        wait_until(lambda: everything_came(programs, leat.port, "news"))
-        published = stream_of(leat.port, "news")
-        assert set(publisher.acknowledged) <= set(published)
-        for p in programs:
-            assert check(p, published, 200) == len(published)
-    finally:
-        publisher.going = False
-        for p in programs:
-            p.kill()
+        assert set(publisher.acknowledged) <= set(stop_and_check(publisher, programs))
 
 
 def test_from_history_to_live_under_full_load(durable, tmp_path):
