@@ -5,6 +5,8 @@
 #include "base/must.h"
 #include "cli/tool/text.h"
 
+enum { NAME_MIN = 16 }; /* columns that a name keeps however narrow the terminal is */
+
 void table_init(struct table *t, const struct column *columns, size_t width)
 {
     must(width > 0);
@@ -82,9 +84,29 @@ static void put_spaces(struct buf *out, size_t n)
     while (n-- > 0) buf_putc(out, ' ');
 }
 
+/* Both ends of a name that is too wide: names that begin alike are told apart by their ends.
+ * Returns the width. */
+static size_t put_shortened(struct buf *out, struct bytes text, size_t width)
+{
+    size_t own = text_width(text), head = width / 2, tail = width - 1 - head, start = out->len;
+    size_t skip = text_cut(text, own - tail);
+    /* A wide character may stand across. */
+    if (own - text_width((struct bytes){text.data, skip}) > tail)
+        skip = text_cut(text, own - tail + 1);
+    buf_append(out, text.data, text_cut(text, head));
+    buf_append(out, "\xe2\x80\xa6", 3); /* an ellipsis */
+    buf_append(out, text.data + skip, text.len - skip);
+    return text_width((struct bytes){out->data + start, out->len - start});
+}
+
 static void put_aligned(struct buf *out, struct bytes text, size_t width, bool right, bool last)
 {
-    size_t own = text_width(text), pad = width > own ? width - own : 0;
+    size_t own = text_width(text);
+    if (own > width) {
+        own = put_shortened(out, text, width);
+        text.len = 0;
+    }
+    size_t pad = width - own;
     if (right) put_spaces(out, pad);
     buf_put(out, text);
     if (!right && !last) put_spaces(out, pad);
@@ -117,6 +139,21 @@ static void put_row(const struct table *t, size_t row, const size_t *widths,
     buf_putc(out, '\n');
 }
 
+/* Makes room in a narrow terminal: the widest column of names, one column at a time. */
+static void narrow(const struct table *t, const struct table_style *style, size_t *widths)
+{
+    while (style->terminal && style->columns_max > 0) {
+        size_t all = 2 * (t->width - 1), widest = t->width;
+        for (size_t i = 0; i < t->width; i++) {
+            bool may = !t->columns[i].right && widths[i] > NAME_MIN;
+            all += widths[i];
+            if (may && (widest == t->width || widths[i] > widths[widest])) widest = i;
+        }
+        if (all <= (size_t)style->columns_max || widest == t->width) return;
+        widths[widest]--;
+    }
+}
+
 void table_put(const struct table *t, const struct table_style *style, struct buf *out)
 {
     size_t rows = table_rows(t), shown = rows;
@@ -128,6 +165,7 @@ void table_put(const struct table *t, const struct table_style *style, struct bu
             if (width > widths[i]) widths[i] = width;
         }
     }
+    narrow(t, style, widths);
     for (size_t row = 0; row <= shown; row++) put_row(t, row, widths, style, out);
     if (shown < rows) buf_printf(out, "and %zu more\n", rows - shown);
     mem_free(widths);

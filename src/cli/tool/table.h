@@ -34,7 +34,7 @@ size_t table_rows(const struct table *t);
 
 struct table_style {
     bool terminal;
-    int columns_max; /* lines are cut there; 0: nowhere */
+    int columns_max; /* lines are cut there, names shortened before; 0: nowhere */
     size_t rows_max; /* what is more is only counted; 0: all */
 };
 /* Titles and rows, one line each. A row without all its cells is a bug. */

@@ -126,12 +126,44 @@ static void test_cut(void **state)
     table_fini(&t);
 }
 
+static void test_long_names_make_room(void **state)
+{
+    struct table t;
+    struct buf out = {0};
+    table_init(&t, columns, 3);
+    table_word(&t, BYTES("a-very-long-name-of-a-stream-1"));
+    table_int(&t, 1);
+    table_text(&t, "now");
+    table_word(&t, BYTES("a-very-long-name-of-a-stream-2"));
+    table_int(&t, 2);
+    table_text(&t, "then");
+    table_word(&t, BYTES("\xe6\xb3\xa8\xe6\x96\x87\xe6\xb3\xa8\xe6\x96\x87\xe6\xb3\xa8"
+                         "\xe6\x96\x87\xe6\xb3\xa8\xe6\x96\x87\xe6\xb3\xa8\xe6\x96\x87"));
+    table_int(&t, 3);
+    table_text(&t, NULL);
+    table_put(&t, &(struct table_style){.terminal = true, .columns_max = 27}, &out);
+    expect(&out, "\033[1mNAME                N  WHEN\033[0m\n"
+                 "a-very-lo\xe2\x80\xa6stream-1  1  now\n"
+                 "a-very-lo\xe2\x80\xa6stream-2  2  then\n"
+                 "\xe6\xb3\xa8\xe6\x96\x87\xe6\xb3\xa8\xe6\x96\x87\xe2\x80\xa6"
+                 "\xe6\xb3\xa8\xe6\x96\x87\xe6\xb3\xa8\xe6\x96\x87   3  -\n");
+    /* Sixteen columns stay; then the line's end goes. */
+    table_put(&t, &(struct table_style){.terminal = true, .columns_max = 20, .rows_max = 2}, &out);
+    expect(&out, "\033[1mNAME              N\xe2\x80\xa6\033[0m\n"
+                 "a-very-l\xe2\x80\xa6tream-1  1\xe2\x80\xa6\nand 2 more\n");
+    table_fini(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words),           cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_sizes_and_rates), cmocka_unit_test(test_terminal),
-        cmocka_unit_test(test_piped),           cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_sizes_and_rates),
+        cmocka_unit_test(test_terminal),
+        cmocka_unit_test(test_piped),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_long_names_make_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
