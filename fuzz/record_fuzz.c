@@ -1,6 +1,6 @@
 /* Fuzzes the reader of journal records: any bytes are applied to a keyspace or refused; a refused
- * record ends the replay, as it ends a start. A second keyspace takes them as a start does where
- * records need not fit, and goes on behind what the first refuses.
+ * record ends the replay, as it ends a start. A second keyspace takes them as those of a
+ * salvaged journal, which need not fit, and goes on behind what the first refuses.
  *
  * The input is a sequence of records, each behind its length in one byte. */
 #include "base/hash.h"
@@ -60,7 +60,7 @@ static void check(struct keyspace *ks)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct keyspace *ks = keyspace_new(), *lenient = keyspace_new();
+    struct keyspace *ks = keyspace_new(), *salvaged = keyspace_new();
     bool refused = false;
     for (size_t at = 0; at < size;) {
         size_t len = data[at++];
@@ -71,13 +71,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         char *exact = mem_dup(record.data, len); /* so that one byte too far is seen */
         record.data = exact;
         if (!refused) refused = replay_record(ks, record) < 0;
-        int result = replay_record_lenient(lenient, record);
+        int result = replay_record_salvaged(salvaged, record);
         mem_free(exact);
         if (!refused) check(ks);
         if (result < 0) break;
-        check(lenient);
+        check(salvaged);
     }
     keyspace_free(ks);
-    keyspace_free(lenient);
+    keyspace_free(salvaged);
     return 0;
 }

@@ -298,16 +298,27 @@ struct key *change_copy(struct call *c, int db, const struct key *k, int to_db,
     return keyspace_copy(c->ks, k, to_db, to_name);
 }
 
-/* The two keys of a RENAME or COPY record: source present, target absent. */
+/* The two keys of a RENAME or COPY record: source present, target absent; NULL when they are not.
+ */
 static struct key *replay_two_keys(struct keyspace *ks, struct record *r, int *ret_db,
                                    struct bytes *ret_name)
 {
     struct key *k = keyspace_find(ks, r->db, r->key, hash_bytes(r->key));
     int64_t to_db = record_int(r);
     *ret_name = record_bytes(r);
-    if (r->bad || k == NULL || to_db < 0 || to_db >= KEYSPACE_DBS) return NULL;
+    if (to_db < 0 || to_db >= KEYSPACE_DBS) r->bad = true;
+    if (r->bad || k == NULL) return NULL;
     *ret_db = (int)to_db;
-    return keyspace_find(ks, *ret_db, *ret_name, hash_bytes(*ret_name)) == NULL ? k : NULL;
+    struct key *there = keyspace_find(ks, *ret_db, *ret_name, hash_bytes(*ret_name));
+    if (there == NULL) return k;
+    if (!r->salvaged || there == k) return NULL;
+    keyspace_remove(ks, *ret_db, there); /* what took it away is missing */
+    return k;
+}
+
+static int no_two_keys(const struct record *r)
+{
+    return r->salvaged && !r->bad ? 0 : -EBADMSG;
 }
 
 int replay_rename(struct keyspace *ks, struct record *r)
@@ -315,7 +326,7 @@ int replay_rename(struct keyspace *ks, struct record *r)
     int to_db;
     struct bytes to_name;
     struct key *k = replay_two_keys(ks, r, &to_db, &to_name);
-    if (k == NULL) return -EBADMSG;
+    if (k == NULL) return no_two_keys(r);
     keyspace_rename(ks, r->db, k, to_db, to_name);
     return 0;
 }
@@ -325,7 +336,7 @@ int replay_copy(struct keyspace *ks, struct record *r)
     int to_db;
     struct bytes to_name;
     struct key *k = replay_two_keys(ks, r, &to_db, &to_name);
-    if (k == NULL) return -EBADMSG;
+    if (k == NULL) return no_two_keys(r);
     keyspace_copy(ks, k, to_db, to_name);
     return 0;
 }

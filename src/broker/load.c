@@ -9,6 +9,10 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "broker/internal.h"
+#include "keys/hash.h"
+#include "keys/list.h"
+#include "keys/set.h"
+#include "keys/zset.h"
 #include "log/segment.h"
 #include "log/snapshot.h"
 
@@ -40,6 +44,7 @@ static int on_header(void *arg, const struct snapshot_header *h)
 {
     struct broker *b = arg;
     enum { KEYS_MAX = 1 << 30 }; /* a header that says more is nothing to reserve by */
+    b->load.salvaged = h->flags & SNAPSHOT_INEXACT;
     for (int db = 0; db < KEYSPACE_DBS; db++)
         if (h->keys[db] <= KEYS_MAX && h->expiring[db] <= KEYS_MAX)
             keyspace_reserve(b->ks, db, h->keys[db], h->expiring[db]);
@@ -134,6 +139,55 @@ static void set_bad_aside(struct broker *b, const uint64_t *bad)
     }
 }
 
+/* ---- What was salvaged past gaps ---- */
+
+static bool is_empty(const struct key *k)
+{
+    switch (k->type) {
+    case KEY_LIST:
+        return list_count(k) == 0;
+    case KEY_HASH:
+        return hash_count(k) == 0;
+    case KEY_SET:
+        return set_count(k) == 0;
+    case KEY_ZSET:
+        return zset_count(k->value.zset) == 0;
+    default:
+        return false;
+    }
+}
+
+struct empty_keys {
+    struct key **keys;
+    size_t count, cap;
+};
+
+static void note_empty(void *item, void *arg)
+{
+    struct empty_keys *e = arg;
+    if (!is_empty(item)) return;
+    if (e->count == e->cap) {
+        e->cap = e->cap > 0 ? e->cap * 2 : 64;
+        e->keys = mem_realloc(e->keys, e->cap * sizeof *e->keys);
+    }
+    e->keys[e->count++] = item;
+}
+
+/* Where what was added is missing, and what was removed is not. */
+static void remove_empty_keys(struct keyspace *ks)
+{
+    struct empty_keys e = {0};
+    for (int db = 0; db < KEYSPACE_DBS; db++) {
+        uint64_t cursor = 0;
+        do {
+            e.count = 0;
+            cursor = keyspace_scan(ks, db, cursor, note_empty, &e);
+            for (size_t i = 0; i < e.count; i++) keyspace_remove(ks, db, e.keys[i]);
+        } while (cursor != 0);
+    }
+    mem_free(e.keys);
+}
+
 /* ---- The journal: the callbacks of journal_options ---- */
 
 int load_on_record(void *arg, struct bytes record, uint64_t position)
@@ -142,7 +196,9 @@ int load_on_record(void *arg, struct bytes record, uint64_t position)
     struct load *l = &b->load;
     if (++l->journal_records % STOP_EVERY == 0 && atomic_load(&l->stop)) return -ECANCELED;
     if (l->journal_records % STORE_EVERY == 0) stream_store_turn(b->streams);
-    if (position <= l->from.complete) return replay_record_lenient(b->ks, record);
+    if (position <= l->from.complete)
+        return l->salvaged ? replay_record_salvaged(b->ks, record)
+                           : replay_record_lenient(b->ks, record);
     return replay_record(b->ks, record);
 }
 
@@ -200,6 +256,7 @@ int broker_load(struct broker *b, char **ret_error)
     l->snapshot_ms = (between_us - l->began_us) / 1000;
     if (r == 0) r = check_anything_left(b, bad, &error);
     if (r == 0) r = journal_start(b->journal, l->has_snapshot ? &l->from : NULL, &error);
+    if (r == 0 && l->has_snapshot && l->salvaged) remove_empty_keys(b->ks);
     l->journal_ms = (b->options.monotonic_us() - between_us) / 1000;
     if (r < 0) {
         add_chunk_error(b, &error);

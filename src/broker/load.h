@@ -17,6 +17,7 @@ struct load {
     int64_t began_us, told_us;        /* monotonic; told: the last line of progress */
 
     bool has_snapshot;
+    bool salvaged; /* it is inexact */
     struct journal_from from;
     uint64_t snapshot_size;
     int64_t snapshot_time_ms;

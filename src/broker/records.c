@@ -128,11 +128,12 @@ bool record_open(struct record *ret, struct bytes record)
     return !ret->bad && ret->db < KEYSPACE_DBS;
 }
 
-static int apply(struct keyspace *ks, struct bytes record, bool lenient)
+static int apply(struct keyspace *ks, struct bytes record, bool lenient, bool salvaged)
 {
     struct record r;
     if (!record_open(&r, record)) return -EBADMSG;
     r.lenient = lenient;
+    r.salvaged = salvaged;
     int result = -EBADMSG;
     switch (r.kind) {
 #define X(number, name, handler)                                                                   \
@@ -147,10 +148,15 @@ static int apply(struct keyspace *ks, struct bytes record, bool lenient)
 
 int replay_record(struct keyspace *ks, struct bytes record)
 {
-    return apply(ks, record, false);
+    return apply(ks, record, false, false);
 }
 
 int replay_record_lenient(struct keyspace *ks, struct bytes record)
 {
-    return apply(ks, record, true);
+    return apply(ks, record, true, false);
+}
+
+int replay_record_salvaged(struct keyspace *ks, struct bytes record)
+{
+    return apply(ks, record, true, true);
 }

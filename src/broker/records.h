@@ -72,7 +72,8 @@ struct record {
     struct bytes key;
     struct bytes rest;
     bool bad;
-    bool lenient; /* the state may be ahead of the record, see replay_record_lenient() */
+    bool lenient;  /* the state may be ahead of the record, see replay_record_lenient() */
+    bool salvaged; /* or anything else, see replay_record_salvaged() */
 };
 
 /* Reads kind, database and key; false when that makes no sense. */
@@ -103,6 +104,9 @@ int replay_record(struct keyspace *ks, struct bytes record);
  * other records, its values are taken into a snapshot before they first change
  * (snapshot_values.c). */
 int replay_record_lenient(struct keyspace *ks, struct bytes record);
+/* And for one of a salvaged journal from which records before it are missing: whatever does not fit
+ * is left alone. Keys may end up with nothing in them. */
+int replay_record_salvaged(struct keyspace *ks, struct bytes record);
 
 /* The effect handlers; each lives beside the change_* functions of its family. */
 #define X(number, name, handler) int handler(struct keyspace *ks, struct record *r);

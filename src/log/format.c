@@ -112,6 +112,7 @@ void snapshot_header_encode(char *out, const struct snapshot_header *h)
     store_u64(out + 24, h->position);
     store_u64(out + 32, h->time_us);
     store_u32(out + 40, SNAPSHOT_DBS);
+    store_u32(out + 44, h->flags);
     for (int db = 0; db < SNAPSHOT_DBS; db++) {
         store_u64(out + 48 + 16 * db, h->keys[db]);
         store_u64(out + 56 + 16 * db, h->expiring[db]);
@@ -129,6 +130,7 @@ enum header_state snapshot_header_decode(const char *page, struct snapshot_heade
     ret->history = load_u64(page + 16);
     ret->position = load_u64(page + 24);
     ret->time_us = load_u64(page + 32);
+    ret->flags = load_u32(page + 44);
     for (int db = 0; db < SNAPSHOT_DBS; db++) {
         ret->keys[db] = load_u64(page + 48 + 16 * db);
         ret->expiring[db] = load_u64(page + 56 + 16 * db);

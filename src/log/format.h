@@ -107,8 +107,13 @@ struct snapshot_header {
     uint64_t history;
     uint64_t position; /* where the journal goes on */
     uint64_t time_us;
+    uint32_t flags;
     uint64_t keys[SNAPSHOT_DBS], expiring[SNAPSHOT_DBS]; /* at the beginning: for reserving */
 };
+
+/* Flag: records up to `complete` need not fit what is there, since others before them are missing.
+ */
+enum { SNAPSHOT_INEXACT = 1 };
 
 enum { BLOCK_END = 1 }; /* flag: the last block, with counts in it */
 

@@ -83,6 +83,7 @@ static int put_header(struct copying *c, int to, const struct snapshot_header *k
 {
     char page[SNAPSHOT_HEADER];
     struct snapshot_header h = *known;
+    h.flags |= SNAPSHOT_INEXACT;
     if (h.history == 0) h.history = c->in->history;
     if (h.history == 0) h.history = 1; /* nobody knows it any more */
     snapshot_header_encode(page, &h);

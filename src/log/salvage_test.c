@@ -279,6 +279,7 @@ static void check_past_gaps(const char *dir, unsigned gaps)
         assert_int_equal(snapshot_list(NULL, out, &newest, 1), 1);
         assert_int_equal(snapshot_read(&how, newest, &info, &e), 0);
         assert_int_equal(info.end.complete, position_of(INSPECTED_RECORDS - missing));
+        assert_int_equal(info.header.flags, SNAPSHOT_INEXACT);
     }
     scratch_remove(out);
 }
