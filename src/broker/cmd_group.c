@@ -193,6 +193,7 @@ static void replaceconsumer(struct call *c)
         struct consumer *to = group_consumer(g, heir);
         if (to == NULL) to = group_need_consumer(c, k, g, heir);
         change_consumer_give(c, k, g, of, to, heir.len == 0 ? 0 : PENDING_TIME_STAYS);
+        if (heir.len == 0) c->fx->ready = true; /* who waits to claim has it at once */
     }
     if (of != NULL) delete_consumer(c, k, g, of);
     resp_int(c->reply, (int64_t)pending);

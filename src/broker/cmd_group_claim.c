@@ -228,6 +228,8 @@ static void xclaim(struct call *c)
     if (moves) change_group_set(c, k, g, c->argv[ARG_GROUP], o.last_id, ordinal);
     claims_init(&cl, c, k, g, group_need_consumer(c, k, g, c->argv[ARG_CONSUMER]), o.id_count);
     claim_all(&cl, &o, there);
+    /* Who waits to claim what is idle may have it now, or sooner than when it went to wait. */
+    if (o.force || o.time_ms < c->now_ms) c->fx->ready = true;
 }
 
 /* ---- XAUTOCLAIM ---- */

@@ -325,6 +325,24 @@ class TestReadAndClaim:
         conns[0].call("XADD", "s", "2-0", "n", "2")
         assert texts(conns[1].read()[1]) == [[b"s", [[b"2-0", [b"n", b"2"], 0, 0]]]]
 
+    @pytest.mark.parametrize("how", [["XCLAIM", "s", "g", "a", "0", "1-0", "IDLE", "2000000"],
+                                     ["XGROUP", "REPLACECONSUMER", "s", "g", "a"]])
+    def test_made_idle_while_it_waits(self, conns, how):
+        fill(conns[0], "s", 1, "g")
+        read(conns[0], "s", "g", "a")
+        waits(conns, 1, "XREADGROUP", "GROUP", "g", "b", "BLOCK", "3000", "CLAIM", "1000000", "STREAMS", "s", ">")
+        conns[0].call(*how)
+        entry = texts(conns[1].read()[1])[0][1][0]
+        assert entry[0] == b"1-0" and entry[2] >= 1000000 and entry[3] >= 1
+
+    def test_made_pending_while_it_waits(self, conns):
+        fill(conns[0], "s", 1)
+        conns[0].call("XGROUP", "CREATE", "s", "g", "$")
+        waits(conns, 1, "XREADGROUP", "GROUP", "g", "b", "BLOCK", "3000", "CLAIM", "200", "STREAMS", "s", ">")
+        conns[0].call("XCLAIM", "s", "g", "a", "0", "1-0", "FORCE")
+        entry = texts(conns[1].read()[1])[0][1][0]
+        assert entry[0] == b"1-0" and 200 <= entry[2] < 3000
+
     def test_time_is_over(self, conns):
         fill(conns[0], "s", 1, "g")
         read(conns[0], "s", "g", "a")
