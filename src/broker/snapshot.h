@@ -64,15 +64,16 @@ static inline void snapshots_before_change(struct broker *b, int db, const struc
  * the value is complete; else *cursor is where to go on. Between two calls it may change: what a
  * change names is in the journal. Adding a type is adding its function to the table there. */
 bool snapshot_put_value(struct snapshot_writer *w, int db, const struct key *k, uint64_t *cursor);
-/* The same for a stream (snapshot_stream.c). */
 /* The same for a copy of a list, which gets shorter by what is put; true when nothing is left. */
 struct list;
 bool snapshot_put_list_part(struct snapshot_writer *w, int db, struct bytes name, struct list *l);
-/* The chunk that a record of a snapshot refers to; false when it does to none. */
-bool snapshot_chunk_ref(struct bytes record, struct chunk_ref *ret);
+/* The same for a stream (snapshot_stream.c). */
 bool snapshot_put_stream(struct snapshot_writer *w, int db, const struct key *k, uint64_t *cursor);
 /* And for the groups of a stream (snapshot_groups.c). *cursor tells only whether it begins; where
  * to go on is kept with the groups. */
 bool groups_put(struct snapshot_writer *w, int db, const struct key *k, uint64_t *cursor);
+
+/* The chunk that a record of a snapshot refers to; false when it does to none. */
+bool snapshot_chunk_ref(struct bytes record, struct chunk_ref *ret);
 
 #endif

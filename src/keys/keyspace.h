@@ -2,8 +2,9 @@
  *
  * State only: nothing here journals, notifies or knows a command; a change made here and not
  * recorded is lost at the next start, so outside of replay only the broker's change_* functions
- * call what changes state. Values are modules of their own (str, list, hash, set, zset); this one
- * owns names, expiry and the tables. Expired keys stay until somebody deletes them. One thread. */
+ * call what changes state. Values are modules of their own (str, list, hash, set, zset, stream);
+ * this one owns names, expiry and the tables. Expired keys stay until somebody deletes them. One
+ * thread. */
 #ifndef LEAT_KEYS_KEYSPACE_H
 #define LEAT_KEYS_KEYSPACE_H
 

@@ -19,7 +19,8 @@
  * store->wait is set (replay, EXEC) they read at once instead and never return -EAGAIN. -EBADMSG or
  * another negative code: the chunk cannot be read; store_error() says why.
  *
- * State only: nothing here journals. One thread, but for stream_free(), which may run on any. */
+ * State only: nothing here journals. One thread, but for the freeing of a stream, which may run on
+ * any. */
 #ifndef LEAT_KEYS_STREAM_H
 #define LEAT_KEYS_STREAM_H
 

@@ -8,7 +8,8 @@
  * and sealed when together they are more than half of the bound; of the sealed ones the least
  * recently used leave the memory. Streams whose tails are smaller stay in memory as other keys do.
  *
- * One thread, but for store_forget(), which stream_free() calls from whatever thread frees. */
+ * One thread, but for store_forget() and store_forget_tail(), which are called on whatever thread
+ * frees a stream. */
 #ifndef LEAT_KEYS_STREAM_STORE_H
 #define LEAT_KEYS_STREAM_STORE_H
 
@@ -27,13 +28,14 @@ struct stream_store {
     bool wait;             /* read from disk at once instead of -EAGAIN */
     uint64_t memory_max;
     uint64_t serial; /* of the last stream made */
-    uint64_t loads; /* finished so far: those who wait for one look again when it has grown */
+    uint64_t loads;  /* finished so far: those who wait for one look again when it has grown */
 
     pthread_mutex_t lock; /* of what follows, and of the links in blocks and streams */
     struct stream_block *newest, *oldest;          /* cached */
     struct stream *first_unsealed, *last_unsealed; /* their tails are worth a chunk */
-    uint64_t grown; /* what open blocks have grown by since the last turn: not in open_bytes yet, which
-                       may have wrapped round below zero until then */
+    /* What open blocks have grown by since the last turn: not in open_bytes yet, which may have
+     * wrapped round below zero until then. */
+    uint64_t grown;
     _Atomic uint64_t open_bytes, sealing_bytes, cached_bytes;
     char error[256];
 };
