@@ -3,7 +3,6 @@
 
 import json
 import os
-import subprocess
 import sys
 
 import pytest
@@ -17,25 +16,6 @@ SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scripts")
 @pytest.fixture
 def r(either):
     return redis.Redis(port=either.port, decode_responses=True)
-
-
-@pytest.fixture
-def script(either):
-    running = []
-
-    def run(name, *args, wait_for_word=None):
-        process = subprocess.Popen([sys.executable, os.path.join(SCRIPTS, name + ".py")] + [str(a) for a in args],
-                                   env=dict(os.environ, REDIS_PORT=str(either.port)), stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, text=True)
-        running.append(process)
-        if wait_for_word:
-            assert process.stdout.readline().startswith(wait_for_word)
-        return process
-    yield run
-    for process in running:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 def lines(process, seconds=60):

@@ -3,9 +3,6 @@
 
 import http.server
 import json
-import os
-import subprocess
-import sys
 import threading
 import urllib.request
 
@@ -14,8 +11,6 @@ import redis
 
 from support.feeds import wait_for
 from support.recordings import write_tweets, write_wiki
-
-SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scripts")
 
 
 @pytest.fixture
@@ -43,27 +38,6 @@ def feed_of():
     for server in servers:
         server.shutdown()
         server.server_close()
-
-
-@pytest.fixture
-def script(either):
-    running = []
-
-    def run(name, *args, wait_for_word=None, feed=None):
-        env = dict(os.environ, REDIS_PORT=str(either.port), FEED_URL=feed or "", ONCE="1")
-        process = subprocess.Popen([sys.executable, os.path.join(SCRIPTS, name + ".py")] + list(args), env=env,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-        running.append(process)
-        if wait_for_word:
-            line = process.stdout.readline()
-            assert line.startswith(wait_for_word)
-            process.first_line = line
-        return process
-    yield run
-    for process in running:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 def test_system_1(either, script, feed_of, tmp_path):
