@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from support.resp import Connection, encode, texts
+from support.resp import Connection, encode, texts, to_bytes
 from support.servers import Leat
 from support.waiting import blocked, waits
 
