@@ -22,17 +22,23 @@ static bool is_loopback(const struct sockaddr *a)
     return true;
 }
 
-static void describe(const struct sockaddr *a, char *out, size_t n)
+/* What the system writes an address to. */
+union address {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    struct sockaddr_storage room;
+};
+
+static void describe(const union address *a, char *out, size_t n)
 {
     char host[INET6_ADDRSTRLEN] = "?";
-    if (a->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)a;
-        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-        snprintf(out, n, "%s:%d", host, ntohs(in->sin_port));
+    if (a->any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &a->in.sin_addr, host, sizeof host);
+        snprintf(out, n, "%s:%d", host, ntohs(a->in.sin_port));
     } else {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)a;
-        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
-        snprintf(out, n, "[%s]:%d", host, ntohs(in6->sin6_port));
+        inet_ntop(AF_INET6, &a->in6.sin6_addr, host, sizeof host);
+        snprintf(out, n, "[%s]:%d", host, ntohs(a->in6.sin6_port));
     }
 }
 
@@ -53,7 +59,7 @@ static void tune(struct server *s, int fd)
     }
 }
 
-static void take_in(struct listener *l, int fd, const struct sockaddr *peer)
+static void take_in(struct listener *l, int fd, const union address *peer)
 {
     struct server *s = l->server;
     char address[64] = "unix", local[64] = "unix";
@@ -64,12 +70,11 @@ static void take_in(struct listener *l, int fd, const struct sockaddr *peer)
         return;
     }
     if (!l->is_unix) {
-        struct sockaddr_storage own;
+        union address own = {.in6 = {0}};
         socklen_t n = sizeof own;
         flags = 0;
         describe(peer, address, sizeof address);
-        if (getsockname(fd, (struct sockaddr *)&own, &n) == 0)
-            describe((struct sockaddr *)&own, local, sizeof local);
+        if (getsockname(fd, &own.any, &n) == 0) describe(&own, local, sizeof local);
         tune(s, fd);
     } else {
         const char *path = broker_settings(s->broker)->unixsocket;
@@ -96,11 +101,11 @@ static void on_acceptable(void *arg, unsigned ready)
     struct listener *l = arg;
     server_begin_turn(l->server);
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        struct sockaddr_storage peer = {0};
+        union address peer = {.in6 = {0}};
         socklen_t n = sizeof peer;
-        int fd = accept4(l->fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(l->fd, &peer.any, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            take_in(l, fd, (struct sockaddr *)&peer);
+            take_in(l, fd, &peer);
         } else if (errno == EMFILE || errno == ENFILE) {
             shed(l->server, l->fd);
             return;
@@ -132,16 +137,15 @@ static int bind_address(struct server *s, const struct addrinfo *a, int backlog)
     if (fd < 0) return -errno;
     set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (a->ai_family == AF_INET6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    struct sockaddr_storage own = {0};
+    union address own = {.in6 = {0}};
     socklen_t n = sizeof own;
     if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, backlog) < 0 ||
-        getsockname(fd, (struct sockaddr *)&own, &n) < 0) {
+        getsockname(fd, &own.any, &n) < 0) {
         int error = -errno;
         close(fd);
         return error;
     }
-    s->port = ntohs(own.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&own)->sin6_port
-                                              : ((struct sockaddr_in *)&own)->sin_port);
+    s->port = ntohs(own.any.sa_family == AF_INET6 ? own.in6.sin6_port : own.in.sin_port);
     add_listener(s, fd, false);
     return 0;
 }
