@@ -228,7 +228,7 @@ static void put_progress(struct resp_writer *w, const struct subscriber_state *s
                          const struct durable_look *look, int64_t now_ms)
 {
     char upto[STREAM_ID_TEXT_MAX];
-    resp_field_int(w, "delivered", (int64_t)(state->delivered + look->fed));
+    resp_field_int(w, "delivered", (int64_t)state->delivered);
     resp_bulk_str(w, "delivered-id");
     if (look->is_durable) resp_bulk(w, (struct bytes){upto, stream_id_format(upto, look->upto)});
     else resp_null(w);

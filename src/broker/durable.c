@@ -480,18 +480,15 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* What was fed counts until it has left, to the checkpoint. */
 static void look_behind(struct broker *b, const struct durable_sub *u, const struct point *left,
-                        struct durable_look *look)
+                        struct stream_rest *ret)
 {
     const struct key *k = durable_key(b, channel_name(u->channel));
-    struct stream_rest unfed;
+    struct stream_rest unsent;
     if (k == NULL) return;
-    stream_rest(stream_of(k), larger(left->ordinal, u->from_ordinal), &look->rest);
-    stream_rest(stream_of(k), larger(u->cursor_ordinal, u->from_ordinal), &unfed);
-    uint64_t unsent = look->rest.count - unfed.count;
-    look->fed -= unsent < look->fed ? unsent : look->fed;
-    look->rest.bytes = unfed.bytes;
+    stream_rest(stream_of(k), larger(left->ordinal, u->from_ordinal), &unsent);
+    stream_rest(stream_of(k), larger(u->cursor_ordinal, u->from_ordinal), ret);
+    ret->since_ms = unsent.since_ms;
 }
 
 struct durable_look durable_look(struct broker *b, const struct session *s, struct bytes channel,
@@ -500,11 +497,10 @@ struct durable_look durable_look(struct broker *b, const struct session *s, stru
     const struct durable_sub *u = state->pattern.data == NULL ? sub_of(s, channel) : NULL;
     if (u == NULL) return (struct durable_look){.state = "ordinary"};
     const struct point *left = points_before(&u->points, s->subscriber.sent);
-    struct durable_look look = {
-        .state = "live", .is_durable = true, .upto = left->id, .fed = u->fed};
+    struct durable_look look = {.state = "live", .is_durable = true, .upto = left->id};
     if (u->state == DURABLE_BEHIND) {
         look.state = "behind";
-        look_behind(b, u, left, &look);
+        look_behind(b, u, left, &look.rest);
     } else if (state->lag_bytes == 0) {
         look.upto = u->channel->last_id;
     }

@@ -89,8 +89,8 @@ struct durable_look {
     const char *state;     /* "ordinary", "live", "behind" */
     bool is_durable;       /* else nothing of what follows is known */
     struct stream_id upto; /* an entry that was handed to its socket, and all before it */
-    uint64_t fed;          /* messages that came from the stream, as far as they were handed over */
-    struct stream_rest rest; /* what it has still to get from there; bytes: beyond its output */
+    /* What it has still to be fed from the stream; since: of what has not left, to a checkpoint. */
+    struct stream_rest rest;
 };
 struct durable_look durable_look(struct broker *b, const struct session *s, struct bytes channel,
                                  const struct subscriber_state *state);

@@ -94,9 +94,10 @@ static void pass(struct broker *b, struct durable_sub *u, const struct stream_en
     u->cursor_ordinal = e->ordinal + 1;
 }
 
-/* Reads on from the cursor into `out`: 1 when there is more, 0 at the end, or negative. */
-static int read_on(struct broker *b, struct durable_sub *u, struct stream *s, size_t bytes_max,
-                   struct buf *out)
+/* Reads on from the cursor into `out`, *messages of them: 1 when there is more, 0 at the end, or
+ * negative. */
+static int read_on(struct broker *b, struct durable_sub *u, struct stream *s, struct buf *out,
+                   uint64_t *messages)
 {
     struct stream_iter it;
     struct stream_entry e;
@@ -104,13 +105,13 @@ static int read_on(struct broker *b, struct durable_sub *u, struct stream *s, si
     struct stream_id from = u->cursor;
     if (!stream_id_next(&from)) return 0;
     stream_iter_init(&it, s, from, STREAM_ID_MAX, false);
-    for (int n = 0; n < STEP_ENTRIES_MAX && out->len < bytes_max; n++) {
+    for (int n = 0; n < STEP_ENTRIES_MAX && out->len < CHECKPOINT_BYTES; n++) {
         int r = stream_iter_next(&it, &e);
         if (r <= 0) return r;
         pass(b, u, &e);
         if (e.ordinal < u->from_ordinal || !message_of(&e, &message)) continue;
         encode(out, u->session->subscriber.proto, channel_name(u->channel), message);
-        u->fed++;
+        ++*messages;
     }
     return 1;
 }
@@ -122,11 +123,13 @@ static uint64_t waits_for(struct broker *b, const struct durable_channel *ch)
     return broker_uncovered(b, position > b->all_position ? position : b->all_position);
 }
 
-static void give(struct broker *b, struct durable_sub *u, const struct buf *piece)
+static void give(struct broker *b, struct durable_sub *u, const struct buf *piece,
+                 uint64_t messages)
 {
     struct session *s = u->session;
-    if (piece->len > 0) {
-        subscriber_put(&s->subscriber, buf_bytes(piece), waits_for(b, u->channel));
+    if (messages > 0) {
+        subscriber_put_messages(b->hub, &s->subscriber, buf_bytes(piece), messages,
+                                waits_for(b, u->channel));
         s->durable_end = subscriber_end(&s->subscriber);
     }
     points_add(&u->points, subscriber_end(&s->subscriber), u->cursor, u->cursor_ordinal);
@@ -163,10 +166,11 @@ static size_t feed(struct broker *b, struct durable_sub *u)
     size_t bytes = 0, max = piece_bytes(d);
     int r = 1;
     for (int steps = 0; r > 0 && bytes < max && steps < STEPS_MAX; steps++) {
+        uint64_t messages = 0;
         d->scratch.len = 0;
-        r = read_on(b, u, s, CHECKPOINT_BYTES, &d->scratch);
+        r = read_on(b, u, s, &d->scratch, &messages);
         bytes += d->scratch.len;
-        give(b, u, &d->scratch);
+        give(b, u, &d->scratch, messages);
     }
     if (r < 0 && r != -EAGAIN) {
         give_up(b, u);

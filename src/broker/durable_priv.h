@@ -36,7 +36,6 @@ struct durable_sub {
     struct points points;
     uint64_t dropping; /* while its output is looked through */
     uint64_t spilled, dropped, missed, redelivered;
-    uint64_t fed;         /* messages given to it from the stream */
     int64_t announced_ms; /* when a drop was last told of in the log */
     size_t name_len;
     char name[];

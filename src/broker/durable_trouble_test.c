@@ -372,6 +372,16 @@ static bool says(struct bytes text, const char *what)
     return memmem(text.data, text.len, what, strlen(what)) != NULL;
 }
 
+static void expect_progress(struct peer *p, int delivered, int lag)
+{
+    char text[80];
+    struct bytes got = peer_run(p, "PUBSUB SUBSCRIBERS news");
+    snprintf(text, sizeof text, "delivered\r\n:%d\r\n", delivered);
+    assert_true(says(got, text));
+    snprintf(text, sizeof text, "lag-messages\r\n:%d\r\n", lag);
+    assert_true(says(got, text));
+}
+
 static void test_counts_of_who_is_behind(void **state)
 {
     struct peer p, s;
@@ -384,6 +394,15 @@ static void test_counts_of_who_is_behind(void **state)
     assert_int_equal(stats_now().behind, 1);
     assert_true(says(peer_run(&p, "CLIENT LIST"), " sub=1 psub=0"));
     assert_true(says(peer_run(&p, "INFO stats"), "pubsub_channels:1\r\n"));
+    expect_progress(&p, 0, 3);
+    turn();
+    assert_int_equal(stats_now().live, 1); /* what it was fed waits for it like any message */
+    expect_progress(&p, 0, 3);
+    peer_take(&s);
+    expect_progress(&p, 3, 0);
+    expect(&p, "PUBLISH news x", ":1\r\n");
+    peer_take(&s);
+    expect_progress(&p, 4, 0);
     peer_close(&p);
     peer_close(&s);
 }

@@ -155,6 +155,16 @@ void subscriber_put(struct subscriber *s, struct bytes b, uint64_t position)
     outbox_put(s->out, b, position);
 }
 
+void subscriber_put_messages(struct hub *h, struct subscriber *s, struct bytes b, uint64_t count,
+                             uint64_t position)
+{
+    subscriber_put(s, b, position);
+    if (moved(s) == 0) s->moved_since_ms = h->now_ms;
+    s->moved = moved(s) + count;
+    s->moved_to = outbox_end(s->out);
+    s->before += count;
+}
+
 static size_t in_broadcast(const struct subscriber *s)
 {
     return s->audience == NULL ? 0 : broadcast_pending(&s->audience->output, &s->reader);

@@ -59,6 +59,9 @@ void subscriber_reply_begin(struct subscriber *s);
 void subscriber_reply_end(struct subscriber *s, uint64_t position);
 /* outbox_put() behind what has been published. */
 void subscriber_put(struct subscriber *s, struct bytes b, uint64_t position);
+/* The same with so many messages, which count as any that come by an audience. */
+void subscriber_put_messages(struct hub *h, struct subscriber *s, struct bytes b, uint64_t count,
+                             uint64_t position);
 /* As outbox_pending(), outbox_ready() and outbox_sent(), with what the audience has for it. */
 size_t subscriber_pending(const struct subscriber *s);
 /* Of these, what it shares with others. */
