@@ -116,6 +116,27 @@ static void test_closed_while_served(void **state)
     assert_int_equal(count(run(&t->b, "XRANGE s 10 29"), "$1\r\nf\r\n"), 20);
 }
 
+/* The same for one that has waited for a key, and inside of a transaction. */
+static void test_closed_otherwise(void **state)
+{
+    struct pair *t = *state;
+    t->bench.broker->reply_bytes_max = 1000;
+    fill(t, "s", 10, 1500);
+    run(&t->b, "XGROUP CREATE s g $");
+    run(&t->b, "XGROUP CREATE t g $ MKSTREAM");
+    peer_run(&t->a, "XREADGROUP GROUP g c BLOCK 0 STREAMS s t > >");
+    assert_true(peer_is_blocked(&t->a));
+    run(&t->b, "MULTI");
+    run(&t->b, "COPY s u");
+    run(&t->b, "XADD t 1-0 f v");
+    for (unsigned i = 11; i < 15; i++) run(&t->b, "XADD s %u-0 f %01000u", i, i);
+    run(&t->b, "XRANGE u - +");
+    run(&t->b, "XRANGE u - +");
+    run(&t->b, "EXEC");
+    assert_true(t->a.closed && t->b.closed);
+    assert_int_equal(t->bench.broker->blocked_count, 0);
+}
+
 /* Nearly all that is pending has been deleted from the stream: that is passed over in a few rounds.
  */
 static void test_claim_past_the_deleted(void **state)
@@ -187,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_closed_while_served, setup, teardown),
         cmocka_unit_test_setup_teardown(test_claim_past_the_deleted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_closed_otherwise, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_is_that_of_the_call, setup, teardown),
         cmocka_unit_test_setup_teardown(test_named_twice, setup, teardown),
     };
