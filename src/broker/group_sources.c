@@ -136,27 +136,25 @@ static int by_time(const void *a, const void *b)
     return stream_id_cmp(x->id, y->id);
 }
 
-/* Those that have been idle longest, and behind `after` (NULL: all), at most `max`, into the arena;
- * their number. */
-static size_t collect_idle(struct call *c, const struct source *s, int64_t since_ms,
+/* Those that have been idle longest, and behind `after` (NULL: all), at most `max`; their number.
+ * `kept` has room for twice as many. */
+static size_t collect_idle(const struct source *s, int64_t since_ms,
                            const struct pending_entry *after, size_t max,
-                           struct pending_entry **ret)
+                           struct pending_entry *kept)
 {
     struct pending_iter it;
     struct pending_entry e;
-    size_t cap = 2 * max, n = 0;
-    struct pending_entry *kept = arena_alloc(c->arena, cap * sizeof *kept);
+    size_t n = 0;
     pending_iter_init(&it, &s->group->pending, STREAM_ID_MIN, PENDING_ANY, since_ms);
     while (pending_iter_next(&it, &e)) {
         if (after != NULL && by_time(&e, after) <= 0) continue;
         kept[n++] = e;
-        if (n < cap) continue;
+        if (n < 2 * max) continue;
         qsort(kept, n, sizeof *kept, by_time);
         n = max;
         it.time_max_ms = kept[n - 1].time_ms;
     }
     qsort(kept, n, sizeof *kept, by_time);
-    *ret = kept;
     return n < max ? n : max;
 }
 
@@ -164,24 +162,26 @@ static size_t collect_idle(struct call *c, const struct source *s, int64_t since
  * deleted from the stream stays pending. 0, or negative. */
 static int find_idle(struct call *c, const struct reading *o, struct source *s)
 {
+    enum { ROUND_MAX = 1 << 16 };
     uint64_t all = s->group->pending.count;
-    size_t max = (size_t)(o->count < all ? o->count : all), at_once = max;
+    size_t max = (size_t)(o->count < all ? o->count : all), round = max, room = 0;
     int64_t since_ms = group_idle_since(c, o->min_idle_ms);
-    struct pending_entry *found, last;
+    struct pending_entry *found = NULL, last;
     const struct pending_entry *after = NULL;
     int result = 0;
     s->old = arena_alloc(c->arena, max * sizeof *s->old);
     s->old_there = memset(arena_alloc(c->arena, max), true, max);
-    /* Each round goes over all that is pending; nearly all of it may be gone from the stream. */
-    for (bool more = true; more && s->old_count < max; at_once *= 2) {
-        size_t n = collect_idle(c, s, since_ms, after, at_once, &found);
+    /* Each round goes over all that is pending, nearly all of which may be gone from the stream. */
+    for (bool more = true; more && s->old_count < max; round *= round < ROUND_MAX ? 2 : 1) {
+        if (room < round) found = arena_alloc(c->arena, 2 * (room = round) * sizeof *found);
+        size_t n = collect_idle(s, since_ms, after, round, found);
         for (size_t i = 0; i < n && s->old_count < max; i++) {
             struct stream_entry e;
             int there = stream_find(stream_of(s->key), found[i].id, &e);
             if (there < 0) result = there;
             if (there != 0) s->old[s->old_count++] = found[i];
         }
-        more = n == at_once;
+        more = n == round;
         if (more) last = found[n - 1];
         after = &last;
     }
