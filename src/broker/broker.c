@@ -80,6 +80,7 @@ struct broker *broker_new(const struct broker_options *options, char **ret_error
     rng_seed_random(&b->rng);
     make_run_id(b);
     b->loading = true;
+    b->load.dir = mem_strdup(b->settings.dir);
     b->ks = keyspace_new();
     b->streams = keyspace_streams(b->ks);
     b->streams->memory_max = (uint64_t)b->settings.stream_memory;
@@ -117,6 +118,7 @@ void broker_free(struct broker *b)
         stream_store_end(b->streams);
     }
     journal_close(b->journal);
+    mem_free(b->load.dir);
     slowlog_clear(&b->slowlog);
     broker_stats_fini(b);
     watch_fini(b);

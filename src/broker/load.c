@@ -84,7 +84,7 @@ static int load_snapshot(struct broker *b, uint64_t position, struct journal_err
     struct load *l = &b->load;
     struct snapshot_info info;
     struct snapshot_reading how = {.files = b->options.files,
-                                   .dir = b->settings.dir,
+                                   .dir = b->load.dir,
                                    .on_header = on_header,
                                    .on_block = on_block,
                                    .progress = on_snapshot_progress,
@@ -115,7 +115,7 @@ static void add_chunk_error(struct broker *b, struct journal_error *e)
 static int load_newest(struct broker *b, uint64_t *ret_bad, struct journal_error *e)
 {
     uint64_t positions[SNAPSHOTS_MAX];
-    int n = snapshot_list(b->options.files, b->settings.dir, positions, SNAPSHOTS_MAX);
+    int n = snapshot_list(b->options.files, b->load.dir, positions, SNAPSHOTS_MAX);
     for (int i = 0; i < n; i++) {
         int r = load_snapshot(b, positions[i], e);
         if (r == 0) return 0;
@@ -134,7 +134,7 @@ static void set_bad_aside(struct broker *b, const uint64_t *bad)
     for (unsigned i = 0; i < b->load.fallbacks; i++) {
         char name[SNAPSHOT_NAME_MAX];
         snapshot_name(name, bad[i]);
-        if (snapshot_set_aside(b->options.files, b->settings.dir, bad[i]) < 0) continue;
+        if (snapshot_set_aside(b->options.files, b->load.dir, bad[i]) < 0) continue;
         logline(LOG_LEVEL_WARNING, "loading", "%s is kept as bad-%s", name, name);
     }
 }
@@ -234,13 +234,13 @@ static int check_anything_left(struct broker *b, const uint64_t *bad, struct jou
     const struct file_layer *files = b->options.files != NULL ? b->options.files : &file_layer_real;
     const struct load *l = &b->load;
     if (l->has_snapshot || l->fallbacks == 0 || bad[0] == 0) return 0; /* 0: it was of nothing */
-    if (files->list(files->ctx, b->settings.dir, stop_at_segment, NULL) != 0) return 0;
+    if (files->list(files->ctx, b->load.dir, stop_at_segment, NULL) != 0) return 0;
     snprintf(
         e->text, sizeof e->text,
         "%.300s: damaged: no snapshot in it is whole, and there is no journal. Nothing was "
         "changed. `leat verify` names all that is damaged, `leat salvage` copies what is whole "
         "into a new directory",
-        b->settings.dir);
+        b->load.dir);
     return e->code = -EBADMSG;
 }
 
@@ -250,7 +250,7 @@ int broker_load(struct broker *b, char **ret_error)
     struct journal_error error = {0};
     uint64_t bad[SNAPSHOTS_MAX];
     l->began_us = l->told_us = b->options.monotonic_us();
-    snapshot_clean(b->options.files, b->settings.dir);
+    snapshot_clean(b->options.files, b->load.dir);
     int r = load_newest(b, bad, &error);
     int64_t between_us = b->options.monotonic_us();
     l->snapshot_ms = (between_us - l->began_us) / 1000;
@@ -263,7 +263,7 @@ int broker_load(struct broker *b, char **ret_error)
         *ret_error = mem_strdup(error.text);
     } else {
         set_bad_aside(b, bad);
-        snapshot_make_reserve(b->options.files, b->settings.dir, l->snapshot_size);
+        snapshot_make_reserve(b->options.files, b->load.dir, l->snapshot_size);
     }
     return r;
 }

@@ -15,6 +15,7 @@ struct load {
     atomic_bool stop;
     atomic_uint_fast64_t done, total; /* bytes of the file under way */
     int64_t began_us, told_us;        /* monotonic; told: the last line of progress */
+    char *dir; /* a copy of the setting: CONFIG SET makes all settings anew meanwhile */
 
     bool has_snapshot;
     bool salvaged; /* it is inexact */
