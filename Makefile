@@ -7,7 +7,7 @@ SAN     := build/san
 FLOW    ?= examples/wikipedia.yaml
 DIR     ?= data
 
-.PHONY: help run test torture build san setup bench fuzz fmt lint clean screenshot
+.PHONY: help run test torture build san tsan setup bench fuzz fmt lint clean screenshot
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -27,6 +27,13 @@ san: ## the same with AddressSanitizer and UBSan and the unit tests, in build/sa
 	@scripts/setup test
 	@[ -f $(SAN)/build.ninja ] || meson setup $(SAN) -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@ninja -C $(SAN) -j $(JOBS) --quiet
+
+tsan: ## what has threads, under ThreadSanitizer, in build/tsan
+	@scripts/setup test
+	@[ -f build/tsan/build.ninja ] || meson setup build/tsan --buildtype=debugoptimized -Db_sanitize=thread \
+		-Db_lundef=false -Dwerror=false >/dev/null
+	@ninja -C build/tsan -j $(JOBS) --quiet
+	@tests/tsan
 
 test: build san ## everything that must hold before a change goes in, in under ten minutes
 	@$(PYTHON) tests/run

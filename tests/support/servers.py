@@ -94,7 +94,7 @@ class Server:
         try:
             code = self.stop()
             log = self.log() if os.path.exists(self.log_path) else ""
-            if code == 99 or re.search(r"ERROR: (Address|Leak)Sanitizer|runtime error:", log):
+            if code == 99 or re.search(r"ERROR: (Address|Leak)Sanitizer|runtime error:|WARNING: ThreadSanitizer", log):
                 raise RuntimeError("the sanitizer complained:\n" + log[-8000:])
         finally:
             if self.process:
