@@ -23,6 +23,9 @@ enum {
     SEGMENT_UNUSED = 2,   /* prepared */
 };
 
+/* A file of this name says that salvage has not made the directory whole yet. */
+#define UNFINISHED_NAME "salvage.tmp"
+
 struct segment_header {
     uint32_t version;
     uint64_t history;

@@ -118,6 +118,9 @@ static int note_name(void *arg, const char *name)
         in->chunk_files =
             mem_realloc(in->chunk_files, (in->chunk_file_count + 1) * sizeof *in->chunk_files);
         in->chunk_files[in->chunk_file_count++] = (struct seen_chunk_file){.number = number};
+    } else if (strcmp(name, UNFINISHED_NAME) == 0) {
+        inspect_note(in, FINDING_DAMAGE, name, 0, 0,
+                     "the directory is what a salvage that was ended has made so far");
     }
     return 0;
 }

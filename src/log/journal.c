@@ -84,6 +84,23 @@ static int lock_dir(struct journal *j, struct journal_error *e)
     return r;
 }
 
+/* What salvage has not copied yet would be missing without a word. */
+static int refuse_unfinished(struct journal *j, struct journal_error *e)
+{
+    char *path = path_join(j->dir, UNFINISHED_NAME);
+    int fd = j->files->open(j->files->ctx, path, O_RDONLY, 0);
+    mem_free(path);
+    if (fd == -ENOENT) return 0;
+    if (fd < 0) return open_fail(e, fd, "starting the journal in", j->dir);
+    j->files->close(j->files->ctx, fd);
+    snprintf(
+        e->text, sizeof(e->text),
+        "%.300s is what a `leat salvage` that was ended has made so far: remove it, and let it "
+        "run once more",
+        j->dir);
+    return e->code = -EBADMSG;
+}
+
 static void delete_segment(struct journal *j, uint64_t number)
 {
     char name[SEGMENT_NAME_MAX];
@@ -302,6 +319,7 @@ int journal_new(const struct journal_options *options, struct journal_error *ret
     int r = file_make_dir(j->files, j->dir, 0700);
     if (r < 0) open_fail(ret_error, r, "making the directory", j->dir);
     if (r == 0) r = lock_dir(j, ret_error);
+    if (r == 0) r = refuse_unfinished(j, ret_error);
     if (r == 0) {
         j->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         if (j->wake_fd < 0) r = open_fail(ret_error, -errno, "starting the journal in", j->dir);

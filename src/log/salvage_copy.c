@@ -350,41 +350,68 @@ static int make_out(struct copying *c)
     return r;
 }
 
+static int sync_out(struct copying *c)
+{
+    int r = c->in->files->sync_dir(c->in->files->ctx, c->out);
+    return r < 0 ? salvage_fail(c, r, "syncing", c->out) : 0;
+}
+
+static void remove_from_out(struct copying *c, const char *name)
+{
+    char *path = path_join(c->out, name);
+    c->in->files->unlink(c->in->files->ctx, path);
+    mem_free(path);
+}
+
 /* So that no server ever starts on a half of it. */
 static void take_back(struct copying *c)
 {
     char name[SNAPSHOT_NAME_MAX];
+    uint64_t last = 0;
     for (uint64_t number = c->made; number > 0; number--) {
         segment_name(name, number);
-        char *path = path_join(c->out, name);
-        c->in->files->unlink(c->in->files->ctx, path);
-        mem_free(path);
+        remove_from_out(c, name);
     }
     for (size_t i = 0; i < c->in->ref_count; i++) {
-        chunks_name(name, c->in->refs[i].ref.file);
-        char *path = path_join(c->out, name);
-        c->in->files->unlink(c->in->files->ctx, path);
-        mem_free(path);
+        if (c->in->refs[i].ref.file == last) continue;
+        chunks_name(name, last = c->in->refs[i].ref.file);
+        remove_from_out(c, name);
     }
-    if (c->best.snapshot == NULL && !c->best.inexact) return;
     snapshot_name(name, c->best.snapshot != NULL ? c->best.snapshot->position : 0);
-    char *path = path_join(c->out, name);
-    c->in->files->unlink(c->in->files->ctx, path);
+    if (c->best.snapshot != NULL || c->best.inexact) remove_from_out(c, name);
+    remove_from_out(c, UNFINISHED_NAME);
+}
+
+/* Who is killed takes nothing back: until all is there, a file says that it is not. */
+static int begin(struct copying *c)
+{
+    int fd = create(c, UNFINISHED_NAME);
+    if (fd < 0) return fd;
+    c->in->files->close(c->in->files->ctx, fd);
+    return sync_out(c);
+}
+
+static int finish(struct copying *c)
+{
+    int r = sync_out(c);
+    if (r < 0) return r;
+    char *path = path_join(c->out, UNFINISHED_NAME);
+    r = c->in->files->unlink(c->in->files->ctx, path);
+    if (r < 0) salvage_fail(c, r, "removing", path);
     mem_free(path);
+    return r < 0 ? r : sync_out(c);
 }
 
 int salvage_copy(struct copying *c)
 {
     int r = make_out(c);
     if (r < 0) return r;
-    r = copy_chunks(c);
+    r = begin(c);
+    if (r == 0) r = copy_chunks(c);
     if (r == 0 && c->best.snapshot != NULL) r = copy_snapshot(c);
     if (r == 0 && c->best.snapshot == NULL && c->best.inexact) r = put_empty_snapshot(c);
     if (r == 0) r = copy_journal(c);
-    if (r == 0) {
-        r = c->in->files->sync_dir(c->in->files->ctx, c->out);
-        if (r < 0) salvage_fail(c, r, "syncing", c->out);
-    }
+    if (r == 0) r = finish(c);
     close_source(c);
     if (r < 0) take_back(c);
     return r;

@@ -305,6 +305,40 @@ static void test_past_gaps(void **state)
     scratch_remove(dir);
 }
 
+static const char *watched;
+
+static int sync_watched(void *ctx, int fd)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/" UNFINISHED_NAME, watched);
+    assert_int_equal(access(path, F_OK), 0);
+    return file_layer_real.fdatasync(NULL, fd);
+}
+
+/* Killed in the middle, it leaves something that says so, on which no server starts. */
+static void test_unfinished(void **state)
+{
+    char *dir = scratch_new(), *out = scratch_new();
+    struct file_layer layer = file_layer_real;
+    struct inspection in;
+    struct journal_error e = {0};
+    struct salvage s = {0};
+    struct seen seen;
+    inspected_make(dir, 30);
+    layer.fdatasync = sync_watched;
+    watched = out;
+    inspect_init(&in, &layer, dir);
+    assert_int_equal(inspect_dir(&in, &e), 0);
+    assert_int_equal(salvage_dir(&in, out, &s, &e), 0);
+    inspect_fini(&in);
+    check_whole(out);
+    file_store(out, UNFINISHED_NAME, (struct bytes){NULL, 0});
+    assert_non_null(damage_in(out, NULL));
+    assert_int_equal(inspected_start(out, &seen), -EBADMSG);
+    scratch_remove(dir);
+    scratch_remove(out);
+}
+
 /* As if the records of a snapshot all referred to one chunk, which is not there. */
 static bool refer_to_one(struct bytes record, struct chunk_ref *ret)
 {
@@ -431,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_a_snapshot_alone),
         cmocka_unit_test(test_a_snapshot_without_its_journal),
         cmocka_unit_test(test_past_gaps),
+        cmocka_unit_test(test_unfinished),
         cmocka_unit_test(test_lost_chunks),
         cmocka_unit_test(test_beside_an_unreadable_place),
         cmocka_unit_test(test_salvage_fails),
