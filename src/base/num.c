@@ -206,7 +206,7 @@ static size_t lay_out_digits(char *out, const char *digits, int n, int exponent)
     if (zeros >= 0 && exponent < n + 7) {
         memcpy(out, digits, (size_t)n);
         memset(out + n, '0', (size_t)zeros);
-        return (size_t)(n + zeros);
+        return (size_t)n + (size_t)zeros;
     }
     if (exponent >= 0 && zeros < 0) {
         memcpy(out, digits, (size_t)exponent + 1);
@@ -219,7 +219,7 @@ static size_t lay_out_digits(char *out, const char *digits, int n, int exponent)
         memcpy(out, "0.", 2);
         memset(out + 2, '0', (size_t)lead);
         memcpy(out + 2 + lead, digits, (size_t)n);
-        return (size_t)(2 + lead + n);
+        return 2 + (size_t)lead + (size_t)n;
     }
     size_t len = 0;
     out[len++] = digits[0];

@@ -24,6 +24,7 @@ bool chunks_name_parse(const char *name, uint64_t *ret_number)
 {
     char again[CHUNK_NAME_MAX];
     unsigned long long number;
+    /* Printed again it has to be the same name. NOLINTNEXTLINE(cert-err34-c) */
     if (sscanf(name, "chunks-%llu.dat", &number) != 1 || number == 0) return false;
     chunks_name(again, number);
     if (strcmp(again, name) != 0) return false;

@@ -21,6 +21,7 @@ bool segment_name_parse(const char *name, uint64_t *ret_number)
 {
     uint64_t number;
     char again[SEGMENT_NAME_MAX];
+    /* Printed again it has to be the same name. NOLINTNEXTLINE(cert-err34-c) */
     if (sscanf(name, "journal-%" SCNu64 ".log", &number) != 1) return false;
     segment_name(again, number);
     if (strcmp(name, again) != 0) return false;

@@ -76,6 +76,7 @@ bool snapshot_name_parse(const char *name, uint64_t *ret_position)
 {
     uint64_t position;
     char again[SNAPSHOT_NAME_MAX];
+    /* Printed again it has to be the same name. NOLINTNEXTLINE(cert-err34-c) */
     if (sscanf(name, "snapshot-%20" SCNu64 ".snap", &position) != 1) return false;
     snapshot_name(again, position);
     if (strcmp(name, again) != 0) return false;
