@@ -21,68 +21,70 @@ enum { ENTRIES = 9000, STREAMS = 3, GROUPS = 4, CONSUMERS = 40 };
 
 static void read_some(struct world *w, unsigned count)
 {
-    run(w, "XREADGROUP GROUP g%u c%u COUNT %u STREAMS s%u >", below(w, GROUPS), below(w, CONSUMERS),
-        count, below(w, STREAMS));
+    world_run(w, "XREADGROUP GROUP g%u c%u COUNT %u STREAMS s%u >", world_below(w, GROUPS),
+              world_below(w, CONSUMERS), count, world_below(w, STREAMS));
 }
 
 static void fill(struct world *w)
 {
     for (unsigned s = 0; s < STREAMS; s++) {
-        for (unsigned i = 1; i <= ENTRIES; i++) run(w, "XADD s%u %u-%u n %u", s, i / 3, i % 3, i);
+        for (unsigned i = 1; i <= ENTRIES; i++)
+            world_run(w, "XADD s%u %u-%u n %u", s, i / 3, i % 3, i);
         for (unsigned g = 0; g < GROUPS; g++) {
-            run(w, "XGROUP CREATE s%u g%u 0", s, g);
+            world_run(w, "XGROUP CREATE s%u g%u 0", s, g);
             for (unsigned c = 0; c < CONSUMERS; c++)
-                run(w, "XGROUP CREATECONSUMER s%u g%u c%u", s, g, c);
+                world_run(w, "XGROUP CREATECONSUMER s%u g%u c%u", s, g, c);
         }
     }
     for (unsigned i = 0; i < 200; i++) {
-        read_some(w, 1 + below(w, 200));
-        if (i % 20 == 0) step(w);
+        read_some(w, 1 + world_below(w, 200));
+        if (i % 20 == 0) world_step(w);
     }
 }
 
 /* Groups come and go while they are put, and what is pending in them does. */
 static void change(struct world *w)
 {
-    unsigned s = below(w, STREAMS), g = below(w, GROUPS), c = below(w, CONSUMERS),
-             id = below(w, ENTRIES);
+    unsigned s = world_below(w, STREAMS), g = world_below(w, GROUPS), c = world_below(w, CONSUMERS),
+             id = world_below(w, ENTRIES);
     unsigned ms = id / 3, seq = id % 3;
-    switch (below(w, 16)) {
+    switch (world_below(w, 16)) {
     case 0:
-        run(w, "XGROUP DESTROY s%u g%u", s, g);
+        world_run(w, "XGROUP DESTROY s%u g%u", s, g);
         break;
     case 1:
     case 2:
-        run(w, "XGROUP CREATE s%u g%u %u", s, g, below(w, 2) * ms);
+        world_run(w, "XGROUP CREATE s%u g%u %u", s, g, world_below(w, 2) * ms);
         break;
     case 3:
-        run(w, "XGROUP SETID s%u g%u %u", s, g, below(w, ms + 1));
+        world_run(w, "XGROUP SETID s%u g%u %u", s, g, world_below(w, ms + 1));
         break;
     case 4:
-        run(w, "XGROUP DELCONSUMER s%u g%u c%u", s, g, c);
+        world_run(w, "XGROUP DELCONSUMER s%u g%u c%u", s, g, c);
         break;
     case 5:
-        run(w, "XGROUP REPLACECONSUMER s%u g%u c%u TO c%u", s, g, c, below(w, CONSUMERS));
+        world_run(w, "XGROUP REPLACECONSUMER s%u g%u c%u TO c%u", s, g, c,
+                  world_below(w, CONSUMERS));
         break;
     case 6:
     case 7:
         for (unsigned i = 0; i < 60; i++)
-            run(w, "XACK s%u g%u %u-%u", s, g, (id + i) / 3, (id + i) % 3);
+            world_run(w, "XACK s%u g%u %u-%u", s, g, (id + i) / 3, (id + i) % 3);
         break;
     case 8:
-        run(w, "XCLAIM s%u g%u c%u 0 %u-%u %u-%u", s, g, c, ms, seq, ms + 1, seq);
+        world_run(w, "XCLAIM s%u g%u c%u 0 %u-%u %u-%u", s, g, c, ms, seq, ms + 1, seq);
         break;
     case 9:
-        run(w, "XAUTOCLAIM s%u g%u c%u 0 %u COUNT 50", s, g, c, ms);
+        world_run(w, "XAUTOCLAIM s%u g%u c%u 0 %u COUNT 50", s, g, c, ms);
         break;
     case 10:
-        run(w, "XDEL s%u %u-%u", s, ms, seq);
+        world_run(w, "XDEL s%u %u-%u", s, ms, seq);
         break;
     case 11:
-        run(w, "XADD s%u * new one", s);
+        world_run(w, "XADD s%u * new one", s);
         break;
     default:
-        read_some(w, 1 + below(w, 300));
+        read_some(w, 1 + world_below(w, 300));
     }
 }
 
@@ -97,13 +99,13 @@ static void test_changes_beside_the_walk(void **state)
         fill(&w);
         assert_true(snapshots_request(w.bench.broker, false));
         for (; snapshots_in_progress(w.bench.broker); steps++) {
-            for (unsigned n = below(&w, 8); n > 0; n--) change(&w);
-            step(&w);
+            for (unsigned n = world_below(&w, 8); n > 0; n--) change(&w);
+            world_step(&w);
             nanosleep(&(struct timespec){.tv_nsec = 10000}, NULL);
         }
         assert_true(steps > 10); /* or nothing changed beside it */
-        for (unsigned n = below(&w, 60); n > 0; n--) change(&w);
-        check_restart(&w);
+        for (unsigned n = world_below(&w, 60); n > 0; n--) change(&w);
+        world_check_restart(&w);
         assert_true(w.bench.broker->load.has_snapshot);
         world_close(&w);
         world_fini(&w);
@@ -117,8 +119,8 @@ static void test_all_is_in_it(void **state)
     world_init(&w, 99);
     world_open(&w);
     fill(&w);
-    assert_true(bytes_eq(run(&w, "SAVE"), BYTES("+OK\r\n")));
-    check_restart(&w);
+    assert_true(bytes_eq(world_run(&w, "SAVE"), BYTES("+OK\r\n")));
+    world_check_restart(&w);
     assert_true(w.bench.broker->load.has_snapshot);
     assert_int_equal(w.bench.broker->load.journal_records, 0);
     world_close(&w);
@@ -171,21 +173,21 @@ static void test_after_one_that_failed(void **state)
     w.bench.files = &files;
     world_open(&w);
     fill(&w);
-    for (unsigned c = 0; c < 1000; c++) run(&w, "XGROUP CREATECONSUMER s0 g1 more%u", c);
+    for (unsigned c = 0; c < 1000; c++) world_run(&w, "XGROUP CREATECONSUMER s0 g1 more%u", c);
     disk = DISK_SLOW;
     assert_true(snapshots_request(w.bench.broker, false));
     for (unsigned i = 0; !is_among_groups(&w); i++) {
         assert_true(i < 100000);
-        step(&w);
+        world_step(&w);
     }
     disk = DISK_BAD;
     nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL); /* the writer has met it */
-    while (snapshots_in_progress(w.bench.broker)) step(&w);
+    while (snapshots_in_progress(w.bench.broker)) world_step(&w);
     assert_true(is_among_groups(&w)); /* or it has come to its end first */
     disk = DISK_GOOD;
     assert_true(snapshots_request(w.bench.broker, false));
-    finish_snapshot(&w);
-    check_restart(&w);
+    world_finish_snapshot(&w);
+    world_check_restart(&w);
     assert_true(w.bench.broker->load.has_snapshot);
     world_close(&w);
     world_fini(&w);

@@ -43,12 +43,12 @@ void world_fini(struct world *w)
     buf_fini(&w->log);
 }
 
-unsigned below(struct world *w, unsigned n)
+unsigned world_below(struct world *w, unsigned n)
 {
     return (unsigned)rng_below(&w->rng, n);
 }
 
-struct bytes run(struct world *w, const char *format, ...)
+struct bytes world_run(struct world *w, const char *format, ...)
 {
     char line[8192];
     va_list args;
@@ -59,18 +59,18 @@ struct bytes run(struct world *w, const char *format, ...)
     return peer_run_to_end(&w->peer, line);
 }
 
-void step(struct world *w)
+void world_step(struct world *w)
 {
     bench_turn(&w->bench);
     bench_now_us += 1000;
-    broker_background(w->bench.broker, below(w, 2) == 0);
+    broker_background(w->bench.broker, world_below(w, 2) == 0);
 }
 
-void finish_snapshot(struct world *w)
+void world_finish_snapshot(struct world *w)
 {
     struct snapshots_stats stats;
     while (snapshots_in_progress(w->bench.broker)) {
-        step(w);
+        world_step(w);
         nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
     }
     snapshots_stats(w->bench.broker, &stats);
@@ -123,7 +123,7 @@ static int copy_file(void *arg, const char *name)
     return 0;
 }
 
-void check_crash(struct world *w)
+void world_check_crash(struct world *w)
 {
     struct bench other;
     struct buf expected = {0};
@@ -142,7 +142,7 @@ void check_crash(struct world *w)
     buf_fini(&expected);
 }
 
-void check_restart(struct world *w)
+void world_check_restart(struct world *w)
 {
     struct buf expected = {0};
     bench_dump(&w->bench, &expected);
@@ -152,7 +152,7 @@ void check_restart(struct world *w)
     buf_fini(&expected);
 }
 
-void damage_snapshot(struct world *w, uint64_t position)
+void world_damage_snapshot(struct world *w, uint64_t position)
 {
     char name[SNAPSHOT_NAME_MAX], path[512];
     snapshot_name(name, position);

@@ -24,20 +24,21 @@ void world_close(struct world *w);
 void world_fini(struct world *w); /* once it is closed: the directory goes */
 
 /* A number below n, from the seed. */
-unsigned below(struct world *w, unsigned n);
+unsigned world_below(struct world *w, unsigned n);
 /* Runs a command, and waits for the disk if it does. */
-__attribute__((format(printf, 2, 3))) struct bytes run(struct world *w, const char *format, ...);
+__attribute__((format(printf, 2, 3))) struct bytes world_run(struct world *w, const char *format,
+                                                             ...);
 /* One turn, and what is done in the background behind it. */
-void step(struct world *w);
+void world_step(struct world *w);
 /* Until no snapshot is under way; the last one must be good. */
-void finish_snapshot(struct world *w);
+void world_finish_snapshot(struct world *w);
 
 /* As after kill -9 at this moment: a copy of the directory is opened, its newest snapshot whole.
  * The same must be in it. */
-void check_crash(struct world *w);
+void world_check_crash(struct world *w);
 /* Closes and opens it; the same must be in it. */
-void check_restart(struct world *w);
+void world_check_restart(struct world *w);
 /* Spoils a snapshot's file. */
-void damage_snapshot(struct world *w, uint64_t position);
+void world_damage_snapshot(struct world *w, uint64_t position);
 
 #endif
