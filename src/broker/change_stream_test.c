@@ -237,6 +237,30 @@ static void test_limits_again(void **state)
     changes_fini(&b.ch);
 }
 
+/* No id tells that the entry with the greatest goes too: that is recorded in another way. */
+static void test_trim_of_the_greatest(void **state)
+{
+    static const struct bytes fields[2] = {BYTES("f"), BYTES("v")};
+    struct bench b;
+    struct stream_trim none = {.length = 0};
+    struct stream_id keep_from;
+    uint64_t gone;
+    bench_init(&b, 1);
+    struct key *k = change_stream_add(&b.ch.call, NULL, name, (struct stream_id){1, 0}, fields, 2);
+    change_stream_add(&b.ch.call, k, name, STREAM_ID_MAX, fields, 2);
+    assert_int_equal(stream_trim_plan(stream_of(k), &none, &keep_from, &gone), 0);
+    assert_int_equal(gone, 2);
+    change_stream_trim(&b.ch.call, k, keep_from, gone);
+    effects_finish(&b.ch.broker->fx);
+    assert_int_equal(stream_of(k)->length, 0);
+    struct keyspace *again = keyspace_new();
+    replay_all(&b, again, 0, b.ch.count, false);
+    assert_same(b.ch.broker->ks, again);
+    keyspace_free(again);
+    effects_reset(&b.ch.broker->fx);
+    changes_fini(&b.ch);
+}
+
 /* ---- Nonsense ---- */
 
 static void test_nonsense(void **state)
@@ -318,8 +342,11 @@ static void test_long_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_replay),   cmocka_unit_test(test_limits_again),
-        cmocka_unit_test(test_nonsense), cmocka_unit_test(test_long_run),
+        cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_limits_again),
+        cmocka_unit_test(test_trim_of_the_greatest),
+        cmocka_unit_test(test_nonsense),
+        cmocka_unit_test(test_long_run),
         cmocka_unit_test(test_refused),
     };
     hash_seed();

@@ -78,27 +78,33 @@ static size_t waiting(const struct peer *p)
     return subscriber_pending(&p->session->subscriber);
 }
 
-/* Neither who is live nor who reads on in the stream hears of what a crash could take back. */
+/* Neither who is live nor who reads on in the stream hears of what a crash could take back, nor
+ * does who asks for positions. */
 static void test_nothing_is_heard_before_it_is_kept(void **state)
 {
-    struct peer p, live, behind;
+    static const struct bytes list[] = {BYTES("PUBSUB"), BYTES("DURABLE"), BYTES("LIST")};
+    struct peer p, live, behind, asks;
     peer_open(&p, &bench);
+    peer_open(&asks, &bench);
     open_named(&live, "live");
     open_named(&behind, "behind");
     expect(&live, "SUBSCRIBE news", SUBSCRIBED);
     expect(&p, "PUBSUB DURABLE RESET news behind 0", "+OK\r\n");
     expect(&p, "PUBLISH news one", ":1\r\n");
     expect(&behind, "SUBSCRIBE news", SUBSCRIBED);
+    broker_exec(bench.broker, asks.session, sizeof list / sizeof *list, list);
     broker_spread(bench.broker);
-    assert_true(waiting(&live) > 0 && waiting(&behind) > 0);
+    assert_true(waiting(&live) > 0 && waiting(&behind) > 0 && waiting(&asks) > 0);
     assert_int_equal(ready(&live), 0);
     assert_int_equal(ready(&behind), 0);
+    assert_int_equal(ready(&asks), 0);
     broker_turn_end(bench.broker);
     struct journal *j = bench.broker->journal;
     assert_int_equal(journal_wait(j, journal_head(j)), 0);
     assert_int_equal(ready(&live), waiting(&live));
     assert_int_equal(ready(&behind), waiting(&behind));
     peer_close(&p);
+    peer_close(&asks);
     peer_close(&live);
     peer_close(&behind);
 }

@@ -349,8 +349,8 @@ static size_t ready(const struct peer *p)
 {
     struct bytes runs[8];
     size_t all = 0;
-    size_t n = subscriber_ready(&p->session->subscriber,
-                                journal_covered(p->bench->broker->journal), runs, 8);
+    size_t n = subscriber_ready(&p->session->subscriber, journal_covered(p->bench->broker->journal),
+                                runs, 8);
     for (size_t i = 0; i < n; i++) all += runs[i].len;
     return all;
 }
@@ -367,6 +367,12 @@ static void run_quietly(struct peer *p, const char *line)
     broker_exec(p->bench->broker, p->session, argc, argv);
 }
 
+static void sync_all(struct broker *b)
+{
+    broker_turn_end(b);
+    assert_int_equal(journal_wait(b->journal, journal_head(b->journal)), 0);
+}
+
 /* A reply to a write, and what others see of it, leaves when the write is on disk; reads of keys
  * that nobody writes do not wait for strangers' syncs. */
 static void test_gates(void **state)
@@ -381,11 +387,35 @@ static void test_gates(void **state)
     run_quietly(&t->a, "PUBLISH ch x"); /* carries its publisher's last write */
     assert_true(pending(&t->c) > 0);
     assert_int_equal(ready(&t->c), 0);
-    broker_turn_end(b);
-    assert_int_equal(journal_wait(b->journal, journal_head(b->journal)), 0);
+    sync_all(b);
     assert_int_equal(ready(&t->a), pending(&t->a));
     assert_int_equal(ready(&t->b), pending(&t->b));
     assert_int_equal(ready(&t->c), pending(&t->c));
+}
+
+/* What was added, what a group has been given and what it has acknowledged is told when that is on
+ * disk. */
+static void test_gates_of_streams(void **state)
+{
+    static const char *const changes[] = {"XADD s 2-0 f v", "XREADGROUP GROUP g c STREAMS s >",
+                                          "XACK s g 1-0", "XGROUP SETID s g 0",
+                                          "XGROUP DESTROY s g"};
+    struct trio *t = *state;
+    struct broker *b = t->bench.broker;
+    run_quietly(&t->a, "XADD s 1-0 f v");
+    run_quietly(&t->a, "XGROUP CREATE s g 0");
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        sync_all(b);
+        peer_take(&t->a);
+        peer_take(&t->b);
+        run_quietly(&t->a, changes[i]);
+        run_quietly(&t->b, "XINFO GROUPS s");
+        assert_true(pending(&t->a) > 0 && pending(&t->b) > 0);
+        assert_int_equal(ready(&t->a), 0);
+        assert_int_equal(ready(&t->b), 0);
+    }
+    sync_all(b);
+    assert_int_equal(ready(&t->b), pending(&t->b));
 }
 
 static void test_quiet_keys_do_not_wait(void **state)
@@ -407,8 +437,7 @@ static void test_a_flush_concerns_every_key(void **state)
     run_quietly(&t->a, "FLUSHALL");
     run_quietly(&t->b, "GET any");
     assert_int_equal(ready(&t->b), 0);
-    broker_turn_end(b);
-    assert_int_equal(journal_wait(b->journal, journal_head(b->journal)), 0);
+    sync_all(b);
     assert_int_equal(ready(&t->b), outbox_pending(&t->b.session->out));
     run_quietly(&t->c, "GET any");
     assert_int_equal(ready(&t->c), outbox_pending(&t->c.session->out));
@@ -451,6 +480,7 @@ int main(void)
         TEST(test_own_pushes_follow),
         TEST(test_reset),
         TEST_ALWAYS(test_gates),
+        TEST_ALWAYS(test_gates_of_streams),
         TEST_ALWAYS(test_quiet_keys_do_not_wait),
         TEST_ALWAYS(test_a_flush_concerns_every_key),
         TEST_ALWAYS(test_exec_waits_for_the_last),

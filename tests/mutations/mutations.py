@@ -197,7 +197,16 @@ MUTATIONS = [
     Mutation("who-lets-go-has-read-all-it-was-sent", "src/broker/durable_position.c",
              "if (leaves && !(s->flags & SESSION_CLOSING)) v.window_bytes = after_reset.window_bytes;", "(void)leaves;",
              "durable"),
-    # ---- Groups ----
+    Mutation("list-of-positions-not-gated", "src/broker/cmd_pubsub_durable.c",
+             "        call_depends_on_all(c);\n", "", "durable"),
+    # ---- Streams and groups ----
+    Mutation("reads-of-added-entries-not-gated", "src/broker/change_stream.c",
+             "    effects_changed(c->fx, c->db, name, call_hash(c, name));\n    c->fx->ready = true;", "    c->fx->ready = true;",
+             "gates"),
+    Mutation("reads-of-groups-not-gated", "src/broker/change_group.c",
+             "    call_noted(c, c->db, key_name(k));\n    return effects_new_record", "    return effects_new_record", "gates"),
+    Mutation("greatest-id-not-trimmed", "src/broker/change_stream.c",
+             "if ((uint64_t)removed < gone) delete_entries", "if ((uint64_t)removed > gone) delete_entries", "records"),
     Mutation("acknowledged-beyond-one-record", "src/broker/change_group.c",
              "            flush_run(&runs);\n            runs = ", "            runs = ", "replay"),
     Mutation("delivered-beyond-one-record", "src/broker/change_group.c",
