@@ -248,7 +248,7 @@ int broker_load(struct broker *b, char **ret_error)
 {
     struct load *l = &b->load;
     struct journal_error error = {0};
-    uint64_t bad[SNAPSHOTS_MAX];
+    uint64_t bad[SNAPSHOTS_MAX] = {0};
     l->began_us = l->told_us = b->options.monotonic_us();
     snapshot_clean(b->options.files, b->load.dir);
     int r = load_newest(b, bad, &error);

@@ -22,8 +22,8 @@ struct file_layer {
     /* The same, but -EAGAIN where it would have to wait for the disk. */
     ssize_t (*pread_now)(void *ctx, int fd, void *data, size_t n, uint64_t offset);
     ssize_t (*pwritev)(void *ctx, int fd, const struct iovec *iov, int count, uint64_t offset);
-    /* Writes blocks of FILE_BLOCK bytes around the page cache and returns when they are durable: what
-     * fdatasync() would make so is. The file is open with O_DIRECT; memory, n and offset are
+    /* Writes blocks of FILE_BLOCK bytes around the page cache and returns when they are durable:
+     * what fdatasync() would make so is. The file is open with O_DIRECT; memory, n and offset are
      * multiples of a block. -EINVAL or -EOPNOTSUPP: not here. */
     ssize_t (*pwrite_durable)(void *ctx, int fd, const void *data, size_t n, uint64_t offset);
     int (*fdatasync)(void *ctx, int fd); /* data, and the size where it changed */
