@@ -89,7 +89,8 @@ static struct leat_client *connect_client(void *arg, const char *name, flow_stat
     if (a->server != NULL) {
         options.fd = server_connect(a->server);
         if (options.fd < 0) {
-            logline(LOG_LEVEL_WARNING, "leat", "no connection to the broker: %s", strerror(-options.fd));
+            logline(LOG_LEVEL_WARNING, "leat", "no connection to the broker: %s",
+                    strerror(-options.fd));
             return NULL;
         }
     }
@@ -157,7 +158,8 @@ static int start_gateway(struct app *a)
 static void on_signal(evutil_socket_t number, short what, void *arg)
 {
     struct app *a = arg;
-    logline(LOG_LEVEL_NOTICE, "leat", "%s: stopping", number == SIGINT ? "interrupted" : "told to stop");
+    logline(LOG_LEVEL_NOTICE, "leat", "%s: stopping",
+            number == SIGINT ? "interrupted" : "told to stop");
     a->told_to_stop = true;
     event_base_loopbreak(a->base);
 }
@@ -180,7 +182,8 @@ static void announce(const struct app *a)
         printf(" redis://%s:%d", s->bind, server_port(a->server));
     if (a->options->url != NULL) printf(" on %s", a->options->url);
     if (a->gateway != NULL) printf(" http://127.0.0.1:%d/", gateway_port(a->gateway));
-    if (a->server != NULL) printf(" dir=%s sync=%s", s->dir, (const char *[]){"always", "everysec", "no"}[s->sync]);
+    if (a->server != NULL)
+        printf(" dir=%s sync=%s", s->dir, (const char *[]){"always", "everysec", "no"}[s->sync]);
     printf("\n");
     fflush(stdout);
 }

@@ -7,9 +7,9 @@
 
 struct app_options {
     const struct settings *settings;
-    const char *flow_file;    /* NULL: no flows */
-    const char *url;          /* NULL: the embedded broker */
-    int simulate_after_ms;    /* 0: never */
+    const char *flow_file; /* NULL: no flows */
+    const char *url;       /* NULL: the embedded broker */
+    int simulate_after_ms; /* 0: never */
 };
 
 /* Runs until SIGTERM or SIGINT; the exit status. Errors are on standard error. */

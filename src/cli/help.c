@@ -27,9 +27,10 @@ static void list_settings(void)
 {
     struct settings defaults;
     settings_init(&defaults);
-    printf("Settings. On the command line as --name VALUE and in the environment as LEAT_NAME where "
-           "marked *;\nin a config file and by CONFIG SET as `name value`. The command line wins over "
-           "the environment,\nthat over the config file, that over the default.\n\n");
+    printf(
+        "Settings. On the command line as --name VALUE and in the environment as LEAT_NAME where "
+        "marked *;\nin a config file and by CONFIG SET as `name value`. The command line wins over "
+        "the environment,\nthat over the config file, that over the default.\n\n");
     for (size_t i = 0; i < settings_count(); i++) {
         const struct setting *s = settings_at(i);
         struct buf value = {0};
@@ -79,13 +80,9 @@ static int help_with(const char *topic)
 
 int cmd_help(int argc, char **argv)
 {
-    if (argc < 2)
-        list_subcommands();
-    else if (strcmp(argv[1], "settings") == 0)
-        list_settings();
-    else if (strcmp(argv[1], "commands") == 0)
-        list_commands();
-    else
-        return help_with(argv[1]);
+    if (argc < 2) list_subcommands();
+    else if (strcmp(argv[1], "settings") == 0) list_settings();
+    else if (strcmp(argv[1], "commands") == 0) list_commands();
+    else return help_with(argv[1]);
     return 0;
 }

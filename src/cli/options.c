@@ -50,13 +50,19 @@ static struct argp_option *build_table(const struct cli_usage *usage)
                                           .arg = usage->extra[i].argument,
                                           .doc = usage->extra[i].help,
                                           .group = 1};
-    table[n++] = (struct argp_option){.name = "config", .key = KEY_CONFIG, .arg = "FILE",
-                                      .doc = "settings, one `name value` per line", .group = 2};
+    table[n++] = (struct argp_option){.name = "config",
+                                      .key = KEY_CONFIG,
+                                      .arg = "FILE",
+                                      .doc = "settings, one `name value` per line",
+                                      .group = 2};
     for (size_t i = 0; i < settings_count(); i++) {
         const struct setting *s = settings_at(i);
         if (s->flags & SETTING_CLI)
-            table[n++] = (struct argp_option){.name = s->name, .key = KEY_SETTING + (int)i,
-                                              .arg = "VALUE", .doc = s->help, .group = 2};
+            table[n++] = (struct argp_option){.name = s->name,
+                                              .key = KEY_SETTING + (int)i,
+                                              .arg = "VALUE",
+                                              .doc = s->help,
+                                              .group = 2};
     }
     return table;
 }

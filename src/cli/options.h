@@ -10,14 +10,14 @@ struct cli_option {
     const char *name;     /* "url" for --url */
     const char *argument; /* shown in --help: "REDIS-URL"; NULL: a switch */
     const char *help;
-    const char **value;   /* set to the argument, or to "" for a switch */
+    const char **value; /* set to the argument, or to "" for a switch */
 };
 
 struct cli_usage {
-    const char *positional;        /* "FILE", or NULL for none */
-    const char *doc;               /* shown by --help: what it does, then \v and examples */
-    struct cli_option *extra;      /* ended by a NULL name; may be NULL */
-    const char **ret_positional;   /* set to the one positional argument */
+    const char *positional;      /* "FILE", or NULL for none */
+    const char *doc;             /* shown by --help: what it does, then \v and examples */
+    struct cli_option *extra;    /* ended by a NULL name; may be NULL */
+    const char **ret_positional; /* set to the one positional argument */
 };
 
 /* Parses the command line (exits by itself after --help or wrong usage, as argp does) and fills

@@ -1,8 +1,8 @@
 /* leat serve: the broker, its gateway, and flows if asked. */
 #include "cli/app.h"
 #include "cli/cli.h"
-#include "cli/options.h"
 #include "cli/durations.h"
+#include "cli/options.h"
 
 static const char doc[] =
     "Run the broker: it speaks the Redis protocol, keeps every acknowledged write through a crash, "

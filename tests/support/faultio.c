@@ -25,8 +25,9 @@
  *
  * Kinds: open read write sync truncate allocate rename unlink mkdir lock list, and any. `write` is
  * write, pwrite, pwritev and pwritev2 of files (sockets pass untouched); `sync` is fsync, of
- * directories too, fdatasync, and a pwritev2 that syncs, which is both. Counting begins with the rules, and anew when they are replaced. A failed call
- * does nothing. Calls that no rule can concern cost next to nothing. */
+ * directories too, fdatasync, and a pwritev2 that syncs, which is both. Counting begins with the
+ * rules, and anew when they are replaced. A failed call does nothing. Calls that no rule can
+ * concern cost next to nothing. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
