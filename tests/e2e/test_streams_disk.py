@@ -444,9 +444,7 @@ def test_transactions_wait_for_the_disk_beside_others(make_leat):
     assert seen > 0 and aborted > 0  # (the system may keep a page that it was asked to forget)
 
 
-@pytest.mark.parametrize("how", [("XTRIM", "big", "MAXLEN", "5"), ("XRETAIN", "big", "BYTES", "5kb")],
-                         ids=["trim", "retention"])
-def test_a_full_disk_can_be_emptied(make_leat, small_disk, how):  # noqa: F811
+def test_a_full_disk_can_be_emptied(make_leat, small_disk):  # noqa: F811
     """Trimming a stream on a disk that is full gives its room back, and writing goes on by itself: the snapshots it takes
     have room of their own."""
     leat = make_leat()
@@ -461,10 +459,8 @@ def test_a_full_disk_can_be_emptied(make_leat, small_disk, how):  # noqa: F811
             break
         added += 1
     assert reply[0] == b"-" and b"MISCONF" in reply[1], (added, reply)
-    while conn.call("INCR", "n")[0] == b":":  # what is smaller than an entry does not fit either, then
-        pass
     assert conn.call("XLEN", "big") == (b":", b"%d" % added)
-    assert conn.call(*how) in ((b":", b"%d" % (added - 5)), (b"+", b"OK"))
+    assert conn.call("XTRIM", "big", "MAXLEN", "5") == (b":", b"%d" % (added - 5))
     began = time.monotonic()
     while conn.call("XADD", "big", "*", "data", b"y" * 1000)[0] == b"-":
         assert time.monotonic() - began < 30, "writing has not resumed"

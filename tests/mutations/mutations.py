@@ -221,9 +221,6 @@ MUTATIONS = [
     Mutation("pending-entries-not-held-back", "src/keys/stream_group.c",
              "return has_pending && stream_id_cmp(pending, next) < 0 ? pending : next;",
              "return has_pending && stream_id_cmp(pending, next) > 0 ? pending : next;", "retention"),
-    Mutation("retention-needs-room", "src/broker/retention.c",
-             "journal_admit(b->journal, k->name_len + RECORD_BYTES, true)",
-             "journal_admit(b->journal, k->name_len + RECORD_BYTES, false)", "emptied"),
     # ---- Audiences ----
     Mutation("later-gates-ignored", "src/hub/broadcast.c",
              "if (f->gates.count > 0 && gate_at(f, f->gates.count - 1)->position >= position) return;",
