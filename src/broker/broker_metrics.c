@@ -6,27 +6,58 @@
 #include "broker/internal.h"
 
 enum figure {
-    CLIENTS, CLIENTS_MAX, CLIENTS_REFUSED, BLOCKED, SUBSCRIBED_CHANNELS, SUBSCRIBED_PATTERNS,
-    SUBSCRIBED_SHARDS, AUDIENCES, DELIVERIES, DELIVERED_BYTES, OUTPUT_CLOSED, COMMANDS,
-    ERRORS, CONNECTIONS, KEYS, EXPIRING, EXPIRED, HITS, MISSES, INPUT, OUTPUT, MEMORY, MEMORY_MAX,
-    SLOW, FIGURES,
+    CLIENTS,
+    CLIENTS_MAX,
+    CLIENTS_REFUSED,
+    BLOCKED,
+    SUBSCRIBED_CHANNELS,
+    SUBSCRIBED_PATTERNS,
+    SUBSCRIBED_SHARDS,
+    AUDIENCES,
+    DELIVERIES,
+    DELIVERED_BYTES,
+    OUTPUT_CLOSED,
+    COMMANDS,
+    ERRORS,
+    CONNECTIONS,
+    KEYS,
+    EXPIRING,
+    EXPIRED,
+    HITS,
+    MISSES,
+    INPUT,
+    OUTPUT,
+    MEMORY,
+    MEMORY_MAX,
+    SLOW,
+    FIGURES,
 };
 
-#define COUNTER(n, h) {.name = n, .help = h, .kind = METRIC_COUNTER}
-#define GAUGE(n, h)   {.name = n, .help = h, .kind = METRIC_GAUGE}
+#define COUNTER(n, h)                                                                              \
+    {                                                                                              \
+        .name = n, .help = h, .kind = METRIC_COUNTER                                               \
+    }
+#define GAUGE(n, h)                                                                                \
+    {                                                                                              \
+        .name = n, .help = h, .kind = METRIC_GAUGE                                                 \
+    }
 
 static struct metric figures[FIGURES] = {
     [CLIENTS] = GAUGE("leat_broker_clients", "Connections now."),
     [CLIENTS_MAX] = GAUGE("leat_broker_clients_max", "Connections at most (maxclients)."),
-    [CLIENTS_REFUSED] = COUNTER("leat_broker_clients_refused_total", "Connections refused at maxclients."),
+    [CLIENTS_REFUSED] =
+        COUNTER("leat_broker_clients_refused_total", "Connections refused at maxclients."),
     [BLOCKED] = GAUGE("leat_broker_clients_blocked", "Clients that wait in a blocking command."),
     [SUBSCRIBED_CHANNELS] = GAUGE("leat_broker_channels", "Channels with a subscriber."),
     [SUBSCRIBED_PATTERNS] = GAUGE("leat_broker_patterns", "Patterns with a subscriber."),
     [SUBSCRIBED_SHARDS] = GAUGE("leat_broker_shard_channels", "Shard channels with a subscriber."),
-    [AUDIENCES] = GAUGE("leat_broker_audiences",
-                        "Sets of subscriptions that differ: connections of the same set share one output."),
-    [DELIVERIES] = COUNTER("leat_broker_deliveries_total", "Published messages, once per receiver."),
-    [DELIVERED_BYTES] = COUNTER("leat_broker_delivered_bytes_total", "The same in bytes, as encoded."),
+    [AUDIENCES] =
+        GAUGE("leat_broker_audiences",
+              "Sets of subscriptions that differ: connections of the same set share one output."),
+    [DELIVERIES] =
+        COUNTER("leat_broker_deliveries_total", "Published messages, once per receiver."),
+    [DELIVERED_BYTES] =
+        COUNTER("leat_broker_delivered_bytes_total", "The same in bytes, as encoded."),
     [OUTPUT_CLOSED] = COUNTER("leat_broker_clients_closed_output_limit_total",
                               "Connections closed at client-output-buffer-limit."),
     [COMMANDS] = COUNTER("leat_broker_commands_total", "Commands run."),

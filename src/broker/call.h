@@ -75,8 +75,9 @@ bool call_double(struct call *c, struct bytes arg, double *ret); /* "value is no
 
 /* ---- Replies without a natural end ---- */
 
-/* True when the reply has grown beyond a gigabyte (BROKER_REPLY_BYTES_MAX), as MGET of one key a million times or
- * a random draw of billions can: the connection is closed, and the handler is to stop. */
+/* True when the reply has grown beyond a gigabyte (BROKER_REPLY_BYTES_MAX), as MGET of one key a
+ * million times or a random draw of billions can: the connection is closed, and the handler is to
+ * stop. */
 bool call_reply_is_full(struct call *c);
 
 /* ---- Common errors ---- */

@@ -59,12 +59,13 @@ enum command_acl { /* categories beside those that the flags and the family impl
 
 /* Where the keys are. */
 enum key_positions {
-    KEYS_RANGE,   /* first, last, step as in COMMAND INFO */
+    KEYS_RANGE,    /* first, last, step as in COMMAND INFO */
     KEYS_NUMBERED, /* `first` is the index of a count that is followed by so many keys; a
                       destination key, if any, is at index 1 */
     KEYS_STREAMS,  /* behind the word STREAMS, looked for from index `first` on: the first half of
                       what follows, the other half are ids */
-    KEYS_CHANNELS, /* a range of shard channels: shown as keys are, for a cluster's sake, but none */
+    KEYS_CHANNELS, /* a range of shard channels: shown as keys are, for a cluster's sake, but none
+                    */
 };
 
 struct command {
@@ -84,8 +85,7 @@ struct command {
 extern const struct command cmd_connection[], cmd_client[], cmd_server[], cmd_command[],
     cmd_config[], cmd_keys[], cmd_expire[], cmd_string[], cmd_list[], cmd_list_blocking[],
     cmd_hash[], cmd_set[], cmd_zset[], cmd_zset_range[], cmd_zset_ops[], cmd_multi[], cmd_persist[],
-    cmd_pubsub[],
-    cmd_blocking[], cmd_script[], cmd_stream[], cmd_stream_read[], cmd_stream_info[],
+    cmd_pubsub[], cmd_blocking[], cmd_script[], cmd_stream[], cmd_stream_read[], cmd_stream_info[],
     cmd_stream_retain[], cmd_stream_idmp[], cmd_stream_refs[], cmd_group[], cmd_group_read[],
     cmd_group_pending[], cmd_group_claim[];
 

@@ -45,7 +45,7 @@ static void publish_event(struct broker *b, const struct effect_event *e, uint64
 
 static void signal_blocked(struct broker *b)
 {
-    void (*signal)(struct broker *b, int db, struct bytes name) =
+    void (*signal)(struct broker * b, int db, struct bytes name) =
         b->fx.ready ? blocked_signal : blocked_signal_if_gone;
     if (b->blocked_count == 0) return;
     for (size_t i = 0; i < b->fx.changed_count; i++)
@@ -193,9 +193,8 @@ static bool is_allowed(struct call *c)
 static bool is_admitted(struct call *c)
 {
     if (!(c->cmd->flags & CMD_WRITE)) return true;
-    return admit_stream(c, c->cmd) &&
-           admit_bytes(c, admit_estimate(c->cmd, c->argc, c->argv),
-                       (c->cmd->flags & CMD_SHRINKS) != 0);
+    return admit_stream(c, c->cmd) && admit_bytes(c, admit_estimate(c->cmd, c->argc, c->argv),
+                                                  (c->cmd->flags & CMD_SHRINKS) != 0);
 }
 
 static bool runs_in_multi(const struct command *cmd)

@@ -74,8 +74,8 @@ struct broker {
     /* Figures for INFO */
     struct command_stats *stats; /* by command_index */
     uint64_t commands_processed, connections_received, expired_keys, keyspace_hits, keyspace_misses,
-        rejected_connections, output_limit_closes, net_input, net_output, reads, writes, errors_replied,
-        unexpected_errors;
+        rejected_connections, output_limit_closes, net_input, net_output, reads, writes,
+        errors_replied, unexpected_errors;
     struct map error_stats; /* of struct error_stat: code -> count */
     int64_t ops_samples[16];
     int64_t ops_last_ms;

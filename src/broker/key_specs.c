@@ -14,8 +14,7 @@ enum use {
 };
 
 static const char *const use_names[] = {
-    "RW", "RO", "OW", "RM", "access", "update", "insert", "delete", "variable_flags",
-    "not_key"};
+    "RW", "RO", "OW", "RM", "access", "update", "insert", "delete", "variable_flags", "not_key"};
 
 enum { USES = sizeof use_names / sizeof *use_names };
 

@@ -1,7 +1,7 @@
 /* Union, intersection and difference. A result is first gathered as a list of members in the arena,
  * so that a destination may be one of the sources. */
-#include "broker/admit.h"
 #include "broker/set_algebra.h"
+#include "broker/admit.h"
 
 #include "base/mem.h"
 #include "broker/change_set.h"

@@ -324,8 +324,9 @@ static int set_durable(char **to, const struct row *row, struct bytes value, str
     bool on_slow = row->kind == ON_SLOW;
     if (on_slow ? durable_on_slow_is_valid(value) : durable_parse_retention(value, &ignored))
         return set_text(to, row, value, error);
-    buf_printf(error, on_slow ? "argument must be words like news*=drop-oldest (or spill, disconnect)"
-                              : "argument must name an age or a size, as age=24h bytes=1gb");
+    buf_printf(error, on_slow
+                          ? "argument must be words like news*=drop-oldest (or spill, disconnect)"
+                          : "argument must name an age or a size, as age=24h bytes=1gb");
     return -1;
 }
 
@@ -344,7 +345,8 @@ static const char *read_limits(const struct bytes *words, ssize_t n, struct outp
         int class = class_of(words[i]);
         struct output_limit limit;
         if (class < 0) return "Invalid client class specified in buffer limit configuration.";
-        if (!settings_parse_memory(words[i + 1], &limit.hard) || !settings_parse_memory(words[i + 2], &limit.soft) ||
+        if (!settings_parse_memory(words[i + 1], &limit.hard) ||
+            !settings_parse_memory(words[i + 2], &limit.soft) ||
             !num_parse_i64(words[i + 3], &limit.soft_s) || limit.soft_s < 0)
             return "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
         ret[class] = limit;

@@ -37,7 +37,7 @@ struct settings {
     } output_limits[3]; /* normal, replica, pubsub */
     int64_t segment_bytes;
     int64_t snapshot_growth_percent, snapshot_min_bytes, stream_memory, chunk_file_bytes;
-    char *stream_retention; /* see retention.h */
+    char *stream_retention;                                      /* see retention.h */
     char *durable, *durable_names, *durable_retention, *on_slow; /* see durable_settings.h */
     int64_t durable_window_bytes, durable_window_ms, durable_spill_bytes;
     int64_t durable_subscriber_expiry, durable_subscribers_max;

@@ -48,8 +48,8 @@ void broker_reset_stats(struct broker *b)
     memset(b->stats, 0, command_count() * sizeof *b->stats);
     map_clear(&b->error_stats);
     b->commands_processed = b->connections_received = b->expired_keys = b->keyspace_hits =
-        b->keyspace_misses = b->rejected_connections = b->output_limit_closes = b->net_input = b->net_output =
-            b->reads = b->writes = b->errors_replied = 0;
+        b->keyspace_misses = b->rejected_connections = b->output_limit_closes = b->net_input =
+            b->net_output = b->reads = b->writes = b->errors_replied = 0;
     b->ops_last_count = b->net_in_last = b->net_out_last = 0;
 }
 

@@ -5,12 +5,12 @@
 #include "base/num.h"
 
 static const struct command *const families[] = {
-    cmd_connection, cmd_client,     cmd_server,   cmd_command,       cmd_config,
-    cmd_keys,       cmd_expire,     cmd_string,   cmd_hash,          cmd_set,
-    cmd_zset,       cmd_zset_range, cmd_zset_ops, cmd_multi,         cmd_persist,
-    cmd_pubsub,     cmd_blocking,   cmd_list,     cmd_list_blocking, cmd_script,
-    cmd_stream,     cmd_stream_read, cmd_stream_info, cmd_stream_retain, cmd_stream_idmp,
-    cmd_stream_refs, cmd_group,     cmd_group_read, cmd_group_pending, cmd_group_claim,
+    cmd_connection,  cmd_client,      cmd_server,      cmd_command,       cmd_config,
+    cmd_keys,        cmd_expire,      cmd_string,      cmd_hash,          cmd_set,
+    cmd_zset,        cmd_zset_range,  cmd_zset_ops,    cmd_multi,         cmd_persist,
+    cmd_pubsub,      cmd_blocking,    cmd_list,        cmd_list_blocking, cmd_script,
+    cmd_stream,      cmd_stream_read, cmd_stream_info, cmd_stream_retain, cmd_stream_idmp,
+    cmd_stream_refs, cmd_group,       cmd_group_read,  cmd_group_pending, cmd_group_claim,
 };
 
 enum { FAMILIES = sizeof families / sizeof *families, SLOTS = 1024, COMMANDS_MAX = 400 };

@@ -24,12 +24,8 @@ struct keyspace {
 };
 
 static const struct key_ops *const ops_of[KEY_TYPES] = {
-    [KEY_STRING] = &str_ops,
-    [KEY_LIST] = &list_ops,
-    [KEY_SET] = &set_ops,
-    [KEY_ZSET] = &zset_ops,
-    [KEY_HASH] = &hash_ops,
-    [KEY_STREAM] = &stream_ops,
+    [KEY_STRING] = &str_ops, [KEY_LIST] = &list_ops, [KEY_SET] = &set_ops,
+    [KEY_ZSET] = &zset_ops,  [KEY_HASH] = &hash_ops, [KEY_STREAM] = &stream_ops,
 };
 
 static struct bytes name_of_item(const void *item)
@@ -102,8 +98,7 @@ static struct key *new_key(const struct keyspace *ks, struct bytes name)
 {
     must(name.len <= UINT32_MAX);
     struct key *k = mem_alloc(sizeof *k + name.len);
-    *k = (struct key){
-        .expire_at_ms = KEY_NEVER, .name_len = (uint32_t)name.len, .mark = ks->mark};
+    *k = (struct key){.expire_at_ms = KEY_NEVER, .name_len = (uint32_t)name.len, .mark = ks->mark};
     if (name.len > 0) memcpy(k->name, name.data, name.len);
     return k;
 }
