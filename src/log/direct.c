@@ -12,10 +12,7 @@
 
 #include "base/mem.h"
 
-enum {
-    BYTES_MIN = 64 << 10,
-    BYTES_MAX = 1 << 20, /* larger batches gain nothing */
-};
+enum { BYTES = 32 << 10 }; /* with larger batches nothing is gained */
 
 static uint64_t block_begin(uint64_t at)
 {
@@ -64,18 +61,6 @@ static bool enter_segment(struct direct *d, const struct file_layer *files, cons
     return d->fd >= 0;
 }
 
-static void reserve(struct direct *d, size_t n)
-{
-    if (n <= d->cap) return;
-    size_t cap = d->cap > 0 ? d->cap : BYTES_MIN;
-    while (cap < n) cap *= 2;
-    char *bytes = mem_calloc_aligned(FILE_BLOCK, cap);
-    if (d->bytes != NULL) memcpy(bytes, d->bytes, FILE_BLOCK);
-    mem_free(d->bytes);
-    d->bytes = bytes;
-    d->cap = cap;
-}
-
 /* The block that `offset` lies in, up to there, to the front of `bytes`. */
 static int begin_block(struct direct *d, const struct file_layer *files, const struct segment *s,
                        uint64_t offset)
@@ -103,8 +88,8 @@ int direct_write(struct direct *d, const struct file_layer *files, const char *d
 {
     uint64_t begin = block_begin(offset), end = offset + length_of(iov, count), at = offset - begin;
     uint64_t n = block_end(end) - begin;
-    if (n > BYTES_MAX || begin + n > s->size || !enter_segment(d, files, dir, s)) return 1;
-    reserve(d, n);
+    if (n > BYTES || begin + n > s->size || !enter_segment(d, files, dir, s)) return 1;
+    if (d->bytes == NULL) d->bytes = mem_calloc_aligned(FILE_BLOCK, BYTES);
     int r = begin_block(d, files, s, offset);
     if (r < 0) return r;
     for (int i = 0; i < count; at += iov[i++].iov_len)

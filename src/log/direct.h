@@ -6,8 +6,7 @@
 
 /* The syncer's own. */
 struct direct {
-    char *bytes; /* whole blocks, aligned; NULL until it is needed */
-    size_t cap;
+    char *bytes;     /* whole blocks, aligned; NULL until it is needed */
     uint64_t number; /* the segment written to last; 0: none */
     int fd;          /* of its own for that; -1: it cannot be written to like this */
     uint64_t end;    /* where the last batch ended, `bytes` begins with its block; 0: not known */
