@@ -101,8 +101,9 @@ int snapshot_list(const struct file_layer *files, const char *dir, uint64_t *ret
 /* Renames one that turned out to be bad, so that it does not count as one of the two, and is there
  * to be looked at: `bad-` before its name. */
 int snapshot_set_aside(const struct file_layer *files, const char *dir, uint64_t position);
-/* Sets room aside for one of `last_size`, or so; done after each that succeeds. */
-void snapshot_make_reserve(const struct file_layer *files, const char *dir, uint64_t last_size);
+/* Sets room aside for one of `last_size`, or so; false when there is none. Done after each snapshot,
+ * and again until it succeeds. */
+bool snapshot_make_reserve(const struct file_layer *files, const char *dir, uint64_t last_size);
 /* The room becomes the file `as`; negative when there is none. */
 int snapshot_take_reserve(const struct file_layer *files, const char *dir, const char *as);
 /* Removes what a crash left of one in the making. */

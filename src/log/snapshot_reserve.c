@@ -14,8 +14,7 @@ enum { RESERVE_MIN = 1 << 20, RESERVE_MAX = 64 << 20 };
 
 static const char reserve_name[] = "reserve.bin";
 
-/* Best effort: where it fails, the next success tries again. */
-void snapshot_make_reserve(const struct file_layer *files, const char *dir, uint64_t last_size)
+bool snapshot_make_reserve(const struct file_layer *files, const char *dir, uint64_t last_size)
 {
     uint64_t size = last_size + last_size / 4;
     if (size < RESERVE_MIN) size = RESERVE_MIN;
@@ -23,12 +22,11 @@ void snapshot_make_reserve(const struct file_layer *files, const char *dir, uint
     if (files == NULL) files = &file_layer_real;
     char *path = path_join(dir, reserve_name);
     int fd = files->open(files->ctx, path, O_RDWR | O_CREAT, 0600);
-    if (fd >= 0) {
-        int r = files->allocate(files->ctx, fd, 0, size);
-        files->close(files->ctx, fd);
-        if (r < 0 && r != -EOPNOTSUPP) files->unlink(files->ctx, path);
-    }
+    int r = fd < 0 ? fd : files->allocate(files->ctx, fd, 0, size);
+    if (fd >= 0) files->close(files->ctx, fd);
+    if (fd >= 0 && r < 0 && r != -EOPNOTSUPP) files->unlink(files->ctx, path);
     mem_free(path);
+    return r >= 0 || r == -EOPNOTSUPP;
 }
 
 int snapshot_take_reserve(const struct file_layer *files, const char *dir, const char *as)
