@@ -14,6 +14,20 @@ enum { RESERVE_MIN = 1 << 20, RESERVE_MAX = 64 << 20 };
 
 static const char reserve_name[] = "reserve.bin";
 
+/* Sets the space aside. What there is already stays when there cannot be more of it. */
+static int allocate_room(const struct file_layer *files, const char *path, uint64_t size)
+{
+    uint64_t length, allocated = 0;
+    int fd = files->open(files->ctx, path, O_RDWR | O_CREAT, 0600);
+    if (fd < 0) return fd;
+    int r = files->allocate(files->ctx, fd, 0, size);
+    if (r == -EOPNOTSUPP) r = 0;
+    if (r < 0) files->measure(files->ctx, fd, &length, &allocated);
+    files->close(files->ctx, fd);
+    if (r < 0 && allocated < RESERVE_MIN) files->unlink(files->ctx, path);
+    return r;
+}
+
 bool snapshot_make_reserve(const struct file_layer *files, const char *dir, uint64_t last_size)
 {
     uint64_t size = last_size + last_size / 4;
@@ -21,12 +35,9 @@ bool snapshot_make_reserve(const struct file_layer *files, const char *dir, uint
     if (size > RESERVE_MAX) size = RESERVE_MAX;
     if (files == NULL) files = &file_layer_real;
     char *path = path_join(dir, reserve_name);
-    int fd = files->open(files->ctx, path, O_RDWR | O_CREAT, 0600);
-    int r = fd < 0 ? fd : files->allocate(files->ctx, fd, 0, size);
-    if (fd >= 0) files->close(files->ctx, fd);
-    if (fd >= 0 && r < 0 && r != -EOPNOTSUPP) files->unlink(files->ctx, path);
+    int r = allocate_room(files, path, size);
     mem_free(path);
-    return r >= 0 || r == -EOPNOTSUPP;
+    return r >= 0;
 }
 
 int snapshot_take_reserve(const struct file_layer *files, const char *dir, const char *as)

@@ -283,6 +283,26 @@ static void test_each_call_fails(void **state)
     }
 }
 
+/* When a larger one cannot be had, the room that is set aside already stays. */
+static void test_reserve(void **state)
+{
+    enum { MB = 1 << 20 };
+    struct file_fault fault;
+    char *dir = scratch_new();
+    file_fault_init(&fault);
+    file_fault_give_space(&fault, MB / 2);
+    assert_false(snapshot_make_reserve(&fault.layer, dir, 0));
+    assert_false(exists(dir, "reserve.bin"));
+    file_fault_give_space(&fault, MB);
+    assert_true(snapshot_make_reserve(&fault.layer, dir, 0));
+    assert_false(snapshot_make_reserve(&fault.layer, dir, 4 * MB));
+    assert_true(exists(dir, "reserve.bin"));
+    file_fault_give_space(&fault, 8 * MB);
+    assert_true(snapshot_make_reserve(&fault.layer, dir, 4 * MB));
+    file_fault_fini(&fault);
+    scratch_remove(dir);
+}
+
 static void test_short_writes(void **state)
 {
     struct file_fault fault;
@@ -443,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_waits_for_the_journal),
         cmocka_unit_test(test_given_up),
         cmocka_unit_test(test_each_call_fails),
+        cmocka_unit_test(test_reserve),
         cmocka_unit_test(test_short_writes),
         cmocka_unit_test(test_power_loss),
         cmocka_unit_test(test_every_byte_counts),
