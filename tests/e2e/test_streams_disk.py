@@ -330,10 +330,8 @@ def forget_cache(server):
         os.close(fd)
 
 
-def test_parked_commands(make_leat):
-    """Clients wait for one chunk and for several, with more behind it in their pipelines; some are
-    gone before it comes; none is answered wrongly, and who needs no disk does not wait."""
-    server = make_leat()
+def start_with_entries_on_disk(server):
+    """Its faults, and a connection; the stream `s` has a group `g`."""
     faults = Faults(server.folder, under=server.data)
     server.start("--sync", "no", env=dict(faults.env(), **SMALL))
     conn = Connection(server.port, timeout=60)
@@ -343,6 +341,14 @@ def test_parked_commands(make_leat):
             break
         time.sleep(0.02)
     conn.call("XGROUP", "CREATE", "s", "g", "0")
+    return faults, conn
+
+
+def test_parked_commands(make_leat):
+    """Clients wait for one chunk and for several, with more behind it in their pipelines; some are
+    gone before it comes; none is answered wrongly, and who needs no disk does not wait."""
+    server = make_leat()
+    faults, conn = start_with_entries_on_disk(server)
     faults.set("read match=chunks- delay_ms=150")
     seen = 0
     for spread in (0, 1, 0, 1, 0, 1):
@@ -405,15 +411,7 @@ def replies_of_exec(client, commands):
 
 def test_transactions_wait_for_the_disk_beside_others(make_leat):
     server = make_leat()
-    faults = Faults(server.folder, under=server.data)
-    server.start("--sync", "no", env=dict(faults.env(), **SMALL))
-    conn = Connection(server.port, timeout=60)
-    fill(conn, b"s")
-    for _ in range(200):
-        if int(info(conn)["stream_sealing_bytes"]) == 0:
-            break
-        time.sleep(0.02)
-    conn.call("XGROUP", "CREATE", "s", "g", "0")
+    faults, conn = start_with_entries_on_disk(server)
     faults.set("read match=chunks- delay_ms=250")
     seen = aborted = 0
     for n in range(5):
@@ -456,14 +454,19 @@ def disk_free(path):
     return disk.f_bavail * disk.f_frsize
 
 
-def test_a_full_disk_can_be_emptied(make_leat, small_disk):  # noqa: F811
-    """Trimming a stream on a disk that is full gives its room back, and writing goes on by itself: the snapshots it takes
-    have room of their own."""
+def start_on_small_disk(make_leat, small_disk):  # noqa: F811
     leat = make_leat()
     leat.data = os.path.join(small_disk(48), "data")
     leat.start("--stream-memory", "2mb", "--chunk-file-bytes", "1mb", "--snapshot-min-bytes", "4mb",
                "--journal-segment-bytes", "1mb")
     conn = Connection(leat.port)
+    return leat, conn
+
+
+def test_a_full_disk_can_be_emptied(make_leat, small_disk):  # noqa: F811
+    """Trimming a stream on a disk that is full gives its room back, and writing goes on by itself: the snapshots it takes
+    have room of their own."""
+    leat, conn = start_on_small_disk(make_leat, small_disk)
     reply, added = None, 0
     while added < 200000:
         reply = conn.call("XADD", "big", "*", "data", b"x" * 1000)
@@ -483,11 +486,7 @@ def test_a_full_disk_can_be_emptied(make_leat, small_disk):  # noqa: F811
 def test_who_outruns_the_snapshots_of_a_full_disk_is_not_stuck(make_leat, small_disk):  # noqa: F811
     """Who writes faster than snapshots give room back is refused in between, but not for ever: the journal and chunk files do
     not take the room that the next snapshot needs."""
-    leat = make_leat()
-    leat.data = os.path.join(small_disk(48), "data")
-    leat.start("--stream-memory", "2mb", "--chunk-file-bytes", "1mb", "--snapshot-min-bytes", "4mb",
-               "--journal-segment-bytes", "1mb")
-    conn = Connection(leat.port)
+    leat, conn = start_on_small_disk(make_leat, small_disk)
     added = 0
     while conn.call("XADD", "big", "*", "data", b"x" * 1000)[0] == b"$":
         added += 1
