@@ -30,6 +30,16 @@ struct metric {
     struct metric *next;
 };
 
+/* To begin one with. */
+#define COUNTER(metric_name, text)                                                                 \
+    {                                                                                              \
+        .name = metric_name, .help = text, .kind = METRIC_COUNTER                                  \
+    }
+#define GAUGE(metric_name, text)                                                                   \
+    {                                                                                              \
+        .name = metric_name, .help = text, .kind = METRIC_GAUGE                                    \
+    }
+
 /* Adds `m` to what is exposed; a second call for the same metric does nothing. */
 void metrics_register(struct metric *m);
 

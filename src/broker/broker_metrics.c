@@ -33,15 +33,6 @@ enum figure {
     FIGURES,
 };
 
-#define COUNTER(n, h)                                                                              \
-    {                                                                                              \
-        .name = n, .help = h, .kind = METRIC_COUNTER                                               \
-    }
-#define GAUGE(n, h)                                                                                \
-    {                                                                                              \
-        .name = n, .help = h, .kind = METRIC_GAUGE                                                 \
-    }
-
 static struct metric figures[FIGURES] = {
     [CLIENTS] = GAUGE("leat_broker_clients", "Connections now."),
     [CLIENTS_MAX] = GAUGE("leat_broker_clients_max", "Connections at most (maxclients)."),

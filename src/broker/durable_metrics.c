@@ -20,15 +20,6 @@ enum figure {
     FIGURES,
 };
 
-#define COUNTER(n, h)                                                                              \
-    {                                                                                              \
-        .name = n, .help = h, .kind = METRIC_COUNTER                                               \
-    }
-#define GAUGE(n, h)                                                                                \
-    {                                                                                              \
-        .name = n, .help = h, .kind = METRIC_GAUGE                                                 \
-    }
-
 /* clang-format off */
 static struct metric figures[FIGURES] = {
     [LIVE] = GAUGE("leat_durable_live", "Durable subscriptions that are served live."),

@@ -21,15 +21,6 @@ enum figure {
     FIGURES,
 };
 
-#define COUNTER(n, h)                                                                              \
-    {                                                                                              \
-        .name = n, .help = h, .kind = METRIC_COUNTER                                               \
-    }
-#define GAUGE(n, h)                                                                                \
-    {                                                                                              \
-        .name = n, .help = h, .kind = METRIC_GAUGE                                                 \
-    }
-
 static struct metric metrics[FIGURES] = {
     [OPEN] =
         GAUGE("leat_stream_open_bytes", "Entries in blocks that are not closed yet, in memory."),

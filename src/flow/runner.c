@@ -15,28 +15,26 @@
 
 enum { TICK_MS = 100 };
 
-#define COUNTER(metric_name, text)                                                                 \
-    {                                                                                              \
-        .name = "leat_flow_" metric_name, .help = text, .kind = METRIC_COUNTER                     \
-    }
-#define GAUGE(metric_name, text)                                                                   \
-    {                                                                                              \
-        .name = "leat_flow_" metric_name, .help = text, .kind = METRIC_GAUGE                       \
-    }
-
 struct flow_metrics flow_metrics = {
-    .events = COUNTER("events_total", "Events that sources handed to flows."),
-    .skipped = COUNTER("skipped_total", "Events with nothing in them to publish."),
-    .malformed = COUNTER("malformed_total", "Events that were not what the file says."),
-    .duplicates = COUNTER("duplicates_total", "Events dropped by dedupe."),
-    .published = COUNTER("published_total", "Messages published and acknowledged."),
-    .republished = COUNTER("republished_total", "Messages sent again after a broken connection."),
-    .publish_errors = COUNTER("publish_errors_total", "Refused messages and broken connections."),
-    .view_events = COUNTER("view_events_total", "Events counted by views and acknowledged."),
-    .view_malformed = COUNTER("view_malformed_total", "Messages that views could not count."),
-    .view_errors = COUNTER("view_errors_total", "Error replies and broken connections of views."),
-    .ahead = GAUGE("ahead_events", "Events published and not yet counted by the slowest view."),
-    .held_back = GAUGE("held_back_sources", "Sources that are not read until views catch up."),
+    .events = COUNTER("leat_flow_events_total", "Events that sources handed to flows."),
+    .skipped = COUNTER("leat_flow_skipped_total", "Events with nothing in them to publish."),
+    .malformed = COUNTER("leat_flow_malformed_total", "Events that were not what the file says."),
+    .duplicates = COUNTER("leat_flow_duplicates_total", "Events dropped by dedupe."),
+    .published = COUNTER("leat_flow_published_total", "Messages published and acknowledged."),
+    .republished =
+        COUNTER("leat_flow_republished_total", "Messages sent again after a broken connection."),
+    .publish_errors =
+        COUNTER("leat_flow_publish_errors_total", "Refused messages and broken connections."),
+    .view_events =
+        COUNTER("leat_flow_view_events_total", "Events counted by views and acknowledged."),
+    .view_malformed =
+        COUNTER("leat_flow_view_malformed_total", "Messages that views could not count."),
+    .view_errors =
+        COUNTER("leat_flow_view_errors_total", "Error replies and broken connections of views."),
+    .ahead = GAUGE("leat_flow_ahead_events",
+                   "Events published and not yet counted by the slowest view."),
+    .held_back =
+        GAUGE("leat_flow_held_back_sources", "Sources that are not read until views catch up."),
 };
 
 struct flow_runner {
